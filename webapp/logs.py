@@ -1,0 +1,65 @@
+"""Structured logs: one JSON object a line, with request, company and job ids, without personal
+data, keys or uids. Cal.com sync logs under the name `lockstep.calcom_sync` (docs/operating.md)."""
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, cast
+
+import structlog
+
+SYNC_LOGGER = "lockstep.calcom_sync"
+
+
+def configure(level: str, log_format: str) -> None:
+    """Send everything, libraries included, through one handler on standard error."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers(log_format),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    for old in [h for h in root.handlers if getattr(h, "lockstep", False)]:
+        root.removeHandler(old)
+    handler.lockstep = True  # type: ignore[attr-defined]
+    root.addHandler(handler)
+    root.setLevel(level)
+    for noisy in ("httpx", "httpcore", "rq_scheduler.scheduler"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def sync_log() -> structlog.stdlib.BoundLogger:
+    """The logger of everything that passes between us and Cal.com."""
+    return cast(structlog.stdlib.BoundLogger, structlog.get_logger(SYNC_LOGGER))
+
+
+def log(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger of ours."""
+    return cast(structlog.stdlib.BoundLogger, structlog.get_logger(f"lockstep.{name}"))
+
+
+def _renderers(log_format: str) -> list[structlog.typing.Processor]:
+    if log_format == "console":
+        return [structlog.dev.ConsoleRenderer(colors=False)]
+    return [structlog.processors.format_exc_info, _drop_none, structlog.processors.JSONRenderer()]
+
+
+def _drop_none(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    return {key: value for key, value in event.items() if value is not None}

@@ -1,0 +1,50 @@
+"""Who did what with access, secrets, doors and policies: append-only (S12.7)."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from webapp.extensions import Base
+from webapp.models.base import Owned, TextEnum, one_of
+
+
+class Actor(StrEnum):
+    """The kind of doer: a logged-in person, the command line, Cal.com, our own jobs."""
+
+    USER = "user"
+    OPERATOR = "operator"
+    CALCOM = "calcom"
+    SYSTEM = "system"
+
+
+class AuditEntry(Owned, Base):
+    """One act; written in the transaction of the change it tells of."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (one_of("actor", Actor), Index(None, "company_id", "at", "id"))
+
+    at: Mapped[datetime]
+    actor: Mapped[Actor] = mapped_column(TextEnum(Actor))
+    user_id: Mapped[int | None]
+    action: Mapped[str]
+    subject: Mapped[str]
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+def record_audit(
+    session: Session,
+    action: str,
+    subject: str,
+    *,
+    at: datetime,
+    actor: Actor = Actor.SYSTEM,
+    user_id: int | None = None,
+    **data: Any,
+) -> None:
+    """Append to the audit log; no secrets and no personal data in `data`."""
+    session.add(
+        AuditEntry(at=at, actor=actor, user_id=user_id, action=action, subject=subject, data=data)
+    )

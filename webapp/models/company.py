@@ -1,0 +1,108 @@
+"""The tenant: its place in time and language, its Cal.com connection, its pause."""
+
+from datetime import datetime
+from enum import StrEnum
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.extensions import Base
+from webapp.models.base import TextEnum, one_of
+from webapp.models.vault import Vault
+
+DEFAULT_CALCOM_URL = "https://api.cal.com/v2"
+
+
+class ConnectionState(StrEnum):
+    """What is known of the company's key: never tried, answered, or refused by Cal.com."""
+
+    UNKNOWN = "unknown"
+    OK = "ok"
+    BROKEN = "broken"
+
+
+class Secret(StrEnum):
+    """The encrypted columns; the name is part of what binds the ciphertext to its place."""
+
+    API_KEY = "calcom_api_key"
+    WEBHOOK_SECRET = "calcom_webhook_secret"  # noqa: S105 - a column's name
+    WEBHOOK_SECRET_PREVIOUS = "calcom_webhook_secret_previous"  # noqa: S105 - a column's name
+    RETELL_KEY = "retell_api_key"
+
+
+class Company(Base):
+    """A tenant. Row-level security compares its `id`; all other tables their `company_id`."""
+
+    __tablename__ = "companies"
+    __table_args__ = (
+        one_of("connection_state", ConnectionState),
+        CheckConstraint("locale IN ('en', 'de')", name="locale_known"),
+        CheckConstraint(r"slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'", name="slug_form"),
+        CheckConstraint("(paused_at IS NULL) = (paused_by IS NULL)", name="pause_has_author"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str]
+    slug: Mapped[str] = mapped_column(Text(collation="C"), unique=True)
+    time_zone: Mapped[str]
+    locale: Mapped[str]
+    created_at: Mapped[datetime]
+
+    calcom_base_url: Mapped[str] = mapped_column(default=DEFAULT_CALCOM_URL)
+    calcom_api_key: Mapped[str | None]
+    calcom_webhook_secret: Mapped[str | None]
+    calcom_webhook_secret_previous: Mapped[str | None]
+    webhook_token: Mapped[str] = mapped_column(Text(collation="C"), unique=True)
+    retell_api_key: Mapped[str | None]
+
+    connection_state: Mapped[ConnectionState] = mapped_column(
+        TextEnum(ConnectionState), default=ConnectionState.UNKNOWN
+    )
+    connection_error_code: Mapped[str | None]
+    connection_checked_at: Mapped[datetime | None]
+
+    paused_at: Mapped[datetime | None]
+    paused_by: Mapped[str | None]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The company's time zone."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def calcom_host(self) -> str:
+        """The Cal.com installation, which event types and uids are unique on."""
+        return host_of(self.calcom_base_url)
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_at is not None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a key that Cal.com has not refused."""
+        return self.calcom_api_key is not None and (
+            self.connection_state is not ConnectionState.BROKEN
+        )
+
+    def set_secret(self, which: Secret, value: str | None, vault: Vault) -> None:
+        """Seal a secret into its column; None forgets it."""
+        sealed = value and vault.seal(value, company_id=self.id, column=which.value)
+        setattr(self, which.value, sealed or None)
+
+    def secret(self, which: Secret, vault: Vault) -> str | None:
+        """Open a secret; raises VaultError when it cannot be opened."""
+        sealed = getattr(self, which.value)
+        return sealed and vault.open(sealed, company_id=self.id, column=which.value)
+
+    def webhook_secrets(self, vault: Vault) -> list[str]:
+        """The secrets a delivery may be signed with; two while one is being rotated."""
+        candidates = (Secret.WEBHOOK_SECRET, Secret.WEBHOOK_SECRET_PREVIOUS)
+        return [secret for which in candidates if (secret := self.secret(which, vault))]
+
+
+def host_of(base_url: str) -> str:
+    """Host and port of a Cal.com address, in lower case."""
+    return urlsplit(base_url).netloc.lower()

@@ -1,0 +1,104 @@
+"""What must look across companies: few, named, each a SECURITY DEFINER function in the database
+that returns ids and nothing else (S12.1). The application role sees no other company's rows."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from webapp.models.base import fold
+from webapp.models.tenancy import ACROSS
+
+
+class Login(NamedTuple):
+    company_id: int
+    user_id: int
+
+
+class DueRow(NamedTuple):
+    """Something the pulse has to see to; `kind` names the job."""
+
+    kind: str
+    company_id: int
+    id: int
+
+
+def find_login(session: Session, email: str) -> Login | None:
+    """Whose e-mail this is, for the login form."""
+    row = session.execute(
+        text("SELECT company_id, user_id FROM login_by_email(:email)"),
+        {"email": fold(email)},
+        execution_options=ACROSS,
+    ).one_or_none()
+    return None if row is None else Login(*row)
+
+
+def company_of_user(session: Session, user_id: int) -> int | None:
+    """The company of a user id out of a session cookie."""
+    return _scalar(session, "SELECT company_of_user(:key)", user_id)
+
+
+def company_of_webhook_token(session: Session, token: str) -> int | None:
+    """The company whose webhook address carries this token."""
+    return _scalar(session, "SELECT company_of_webhook_token(:key)", token)
+
+
+def company_of_slug(session: Session, slug: str) -> int | None:
+    """The company an operator names on the command line."""
+    return _scalar(session, "SELECT company_of_slug(:key)", slug)
+
+
+def company_ids(session: Session) -> list[int]:
+    """Every company, for the periodic checks and the command line."""
+    rows = session.execute(text("SELECT all_company_ids()"), execution_options=ACROSS)
+    return list(rows.scalars())
+
+
+def next_company_id(session: Session) -> int:
+    """A fresh id: a company is made by acting for it before its row exists."""
+    return int(
+        session.execute(
+            text("SELECT nextval(pg_get_serial_sequence('companies', 'id'))"),
+            execution_options=ACROSS,
+        ).scalar_one()
+    )
+
+
+def due_rows(session: Session, now: datetime, limit: int) -> list[DueRow]:
+    """What is due at `now`, people's work first: `(kind, company_id, id)`."""
+    rows = session.execute(
+        text("SELECT kind, company_id, id FROM due_rows(:now, :limit)"),
+        {"now": now, "limit": limit},
+        execution_options=ACROSS,
+    )
+    return [DueRow(*row) for row in rows]
+
+
+def is_uid_claimed_elsewhere(session: Session, host: str, uid: str, company_id: int) -> bool:
+    """Whether another company holds this Cal.com booking."""
+    return bool(
+        session.execute(
+            text("SELECT is_uid_claimed_elsewhere(:host, :uid, :company_id)"),
+            {"host": host, "uid": uid, "company_id": company_id},
+            execution_options=ACROSS,
+        ).scalar_one()
+    )
+
+
+def is_event_type_claimed_elsewhere(
+    session: Session, host: str, event_type_id: int, company_id: int
+) -> bool:
+    """Whether another company offers this Cal.com event type."""
+    return bool(
+        session.execute(
+            text("SELECT is_event_type_claimed_elsewhere(:host, :event_type_id, :company_id)"),
+            {"host": host, "event_type_id": event_type_id, "company_id": company_id},
+            execution_options=ACROSS,
+        ).scalar_one()
+    )
+
+
+def _scalar(session: Session, query: str, key: int | str) -> int | None:
+    found = session.execute(text(query), {"key": key}, execution_options=ACROSS).scalar_one()
+    return None if found is None else int(found)

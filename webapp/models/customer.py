@@ -1,0 +1,31 @@
+"""Whom appointments are for."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Index, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.extensions import Base
+from webapp.models.base import Owned
+
+
+class Customer(Owned, Base):
+    """A customer; e-mail, phone or both, because Cal.com needs one of them."""
+
+    __tablename__ = "customers"
+    __table_args__ = (
+        CheckConstraint("email IS NOT NULL OR phone IS NOT NULL", name="can_be_reached"),
+        CheckConstraint("(email IS NULL) = (email_folded IS NULL)", name="email_folded"),
+        Index(None, "company_id", "email_folded"),
+        Index(None, "company_id", "phone"),
+        Index(None, "company_id", "name_folded"),
+    )
+
+    name: Mapped[str]
+    name_folded: Mapped[str] = mapped_column(Text(collation="C"))
+    email: Mapped[str | None]
+    email_folded: Mapped[str | None] = mapped_column(Text(collation="C"))
+    phone: Mapped[str | None] = mapped_column(Text(collation="C"))
+    time_zone: Mapped[str]
+    language: Mapped[str]
+    created_at: Mapped[datetime]

@@ -1,0 +1,64 @@
+"""The inbox: who was told what. Type and parameters are stored, not text: readers have
+different languages."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Index, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.extensions import Base
+from webapp.models.base import Owned, TextEnum, belongs_to, one_of
+
+
+class NotificationType(StrEnum):
+    """S7; the first five share their names with the discrepancies they tell of."""
+
+    ORPHANED_LOCAL = "orphaned_local"
+    ORPHANED_CALCOM = "orphaned_calcom"
+    DATA_MISMATCH = "data_mismatch"
+    VERIFICATION_ERROR = "verification_error"
+    SYNC_FAILED = "sync_failed"
+    CONNECTION_BROKEN = "connection_broken"
+
+
+class Notification(Owned, Base):
+    """One person's item. Repeats of the same trouble fold into it while it is open."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        belongs_to("user_id", "users"),
+        belongs_to("appointment_id", "appointments"),
+        one_of("type", NotificationType),
+        CheckConstraint("repeat_count >= 1", name="repeats_sane"),
+        Index(
+            "uq_notifications_one_open",
+            "company_id",
+            "user_id",
+            "type",
+            "subject",
+            unique=True,
+            postgresql_where="closed_at IS NULL",
+        ),
+        Index(
+            "ix_notifications_unread",
+            "company_id",
+            "user_id",
+            postgresql_where="read_at IS NULL AND closed_at IS NULL",
+        ),
+        Index(None, "company_id", "user_id", "last_at", "id"),
+        Index(None, "company_id", "subject"),
+    )
+
+    user_id: Mapped[int]
+    type: Mapped[NotificationType] = mapped_column(TextEnum(NotificationType))
+    subject: Mapped[str] = mapped_column(Text(collation="C"))
+    """What it is about, e.g. `appointment:12`; with the type it decides what folds."""
+    appointment_id: Mapped[int | None]
+    parameters: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    repeat_count: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    read_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]

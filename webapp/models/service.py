@@ -1,0 +1,59 @@
+"""What a company offers, and the Cal.com event type it is booked as."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Index, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.extensions import Base
+from webapp.models.base import Owned, TextEnum, one_of
+
+
+class ServiceSync(StrEnum):
+    """How the service's event type stands (S2.4)."""
+
+    NEVER = "never"
+    PENDING = "pending"
+    SYNCED = "synced"
+    ERROR = "error"
+
+
+class Service(Owned, Base):
+    """A service. `calcom_host` repeats the company's, so that an event type has one owner."""
+
+    __tablename__ = "services"
+    __table_args__ = (
+        one_of("sync_status", ServiceSync),
+        CheckConstraint("duration_minutes BETWEEN 1 AND 1440", name="duration_sane"),
+        CheckConstraint(
+            "buffer_before_minutes >= 0 AND buffer_after_minutes >= 0", name="buffers_sane"
+        ),
+        CheckConstraint("price_cents >= 0", name="price_sane"),
+        CheckConstraint(
+            "(calcom_event_type_id IS NULL) = (calcom_host IS NULL)", name="event_type_has_host"
+        ),
+        Index(
+            "uq_services_event_type",
+            "calcom_host",
+            "calcom_event_type_id",
+            unique=True,
+            postgresql_where="calcom_event_type_id IS NOT NULL",
+        ),
+    )
+
+    name: Mapped[str]
+    duration_minutes: Mapped[int]
+    buffer_before_minutes: Mapped[int] = mapped_column(default=0)
+    buffer_after_minutes: Mapped[int] = mapped_column(default=0)
+    price_cents: Mapped[int] = mapped_column(default=0)
+    currency: Mapped[str] = mapped_column(default="EUR")
+    is_offered: Mapped[bool] = mapped_column(default=True)
+    calcom_event_type_id: Mapped[int | None]
+    calcom_host: Mapped[str | None] = mapped_column(Text(collation="C"))
+    sync_status: Mapped[ServiceSync] = mapped_column(
+        TextEnum(ServiceSync), default=ServiceSync.NEVER
+    )
+    sync_error: Mapped[str | None]
+    last_calcom_sync: Mapped[datetime | None]
+    created_at: Mapped[datetime]

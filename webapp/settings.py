@@ -1,0 +1,199 @@
+"""Settings: one frozen object, read once from the environment; nothing else reads it.
+
+A bad value stops the start and names the variable. Lengths carry their unit in the name.
+"""
+
+import base64
+import binascii
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+AES_KEY_BYTES = 32
+
+
+class SettingsError(Exception):
+    """The environment holds a value that Lockstep cannot start with."""
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set; README lists each with its meaning."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+
+    database_url: str = Field(description="PostgreSQL, as the role that serves")
+    database_owner_url: str | None = Field(
+        None, description="PostgreSQL, as the role that owns the tables; needed by migrations only"
+    )
+    redis_url: str = Field(description="Redis, for queues, throttling and the clock's list")
+    secret_key: str = Field(min_length=32, description="Signs sessions and form tokens")
+    encryption_keys: str = Field(
+        description="`id:key` pairs, comma separated, base64url of 32 bytes; the first encrypts"
+    )
+    public_url: str = Field(
+        "http://127.0.0.1:8000", description="Where people and Cal.com reach this server"
+    )
+
+    session_cookie_secure: bool = Field(True, description="Send the session cookie over https only")
+    session_idle_minutes: int = Field(480, ge=5, description="Idle time after which a login ends")
+    trusted_proxies: int = Field(
+        0, ge=0, le=5, description="How many proxies in front set X-Forwarded-*"
+    )
+    allow_private_networks: bool = Field(
+        False, description="Let tenants point Cal.com at private addresses (the demo does)"
+    )
+    login_attempts_per_minute: int = Field(
+        10, ge=1, description="Login attempts a minute for one address; per e-mail likewise"
+    )
+    webhook_max_bytes: int = Field(262_144, ge=1024, description="Largest webhook body taken")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least level logged"
+    )
+    log_format: Literal["json", "console"] = Field("json", description="Form of the log lines")
+
+    calcom_call_seconds: float = Field(
+        10.0, gt=0, le=60, description="Total deadline of one call to Cal.com"
+    )
+    push_budget_seconds: float = Field(
+        30.0, gt=0, le=120, description="Total time one try at an intent may take"
+    )
+    push_lease_seconds: float = Field(
+        40.0, gt=0, le=300, description="After this a silent worker's intent is taken over"
+    )
+    push_retry_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
+        (1.0, 5.0, 30.0), description="Pauses before the retries of a push; then it is flagged"
+    )
+    push_quiet_retry_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
+        (60.0, 300.0, 900.0), description="Pauses before the retries after the flag"
+    )
+    rate_limit_pause_seconds: float = Field(
+        60.0, gt=0, description="Pause after a 429 that names no reset"
+    )
+    reconnect_seconds: float = Field(
+        120.0, gt=0, description="How often a broken connection is tried again"
+    )
+    look_trust_seconds: float = Field(
+        5.0, ge=0, description="A listing younger than this after a write proves nothing missing"
+    )
+    pulse_seconds: float = Field(1.0, gt=0, le=60, description="How often due rows are looked for")
+
+    verification_interval_hours: int = Field(
+        6, ge=1, le=24, description="Hours between scheduled verifications"
+    )
+    verification_skip_seconds: float = Field(
+        300.0, ge=0, description="An automatic verification this soon after the last is skipped"
+    )
+    verification_retry_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
+        (60.0, 300.0, 900.0), description="Pauses before a failed verification is tried again"
+    )
+    verification_past_days: int = Field(30, ge=1, description="How far back verifications look")
+    absence_grace_seconds: float = Field(
+        180.0, ge=0, description="After a write, a missing booking means nothing for this long"
+    )
+    absence_gap_seconds: float = Field(
+        180.0, ge=0, description="Time between the two sightings that prove a booking missing"
+    )
+    cards_poll_seconds: int = Field(60, ge=2, description="How often the overview's cards refresh")
+    sandbox_url: str | None = Field(None, description="The demo's sandbox; unset in production")
+
+    @field_validator(
+        "push_retry_seconds",
+        "push_quiet_retry_seconds",
+        "verification_retry_seconds",
+        mode="before",
+    )
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
+
+    @field_validator("database_url", "database_owner_url")
+    @classmethod
+    def _is_postgresql(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            url = make_url(value)
+        except ArgumentError as error:
+            raise ValueError("is not a database address") from error
+        if url.get_backend_name() != "postgresql":
+            raise ValueError("must be a postgresql address")
+        return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: str) -> str:
+        if not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _keys_can_be_read(cls, value: str) -> str:
+        parse_encryption_keys(value)
+        return value
+
+    @model_validator(mode="after")
+    def _deadlines_nest(self) -> "Settings":
+        if not self.calcom_call_seconds <= self.push_budget_seconds < self.push_lease_seconds:
+            raise ValueError(
+                "CALCOM_CALL_SECONDS <= PUSH_BUDGET_SECONDS < PUSH_LEASE_SECONDS must hold:"
+                " a try has to end before its lease does"
+            )
+        return self
+
+    @cached_property
+    def vault_keys(self) -> dict[str, bytes]:
+        """Key id to AES key, the encrypting one first."""
+        return parse_encryption_keys(self.encryption_keys)
+
+    @property
+    def app_role(self) -> str:
+        """The database role that serves; policies and grants are made out to it."""
+        return make_url(self.database_url).username or ""
+
+
+def parse_encryption_keys(text: str) -> dict[str, bytes]:
+    """Read `id:base64url,…`; raises ValueError naming the bad entry's id, never a key."""
+    keys: dict[str, bytes] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        key_id, _, encoded = entry.partition(":")
+        try:
+            key = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+        except (binascii.Error, ValueError):
+            key = b""
+        if not key_id or len(key) != AES_KEY_BYTES:
+            raise ValueError(f"entry '{key_id[:8]}' is not id:base64url of {AES_KEY_BYTES} bytes")
+        if key_id in keys:
+            raise ValueError(f"key id '{key_id[:8]}' stands twice")
+        keys[key_id] = key
+    if not keys:
+        raise ValueError("holds no key")
+    return keys
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment (overrides win); raises SettingsError naming each bad variable."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError(_describe(error)) from None
+
+
+def _describe(error: ValidationError) -> str:
+    lines = [
+        f"  {'_'.join(map(str, problem['loc'])).upper() or 'SETTINGS'}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False)
+    ]
+    return "Lockstep cannot start, these settings need attention:\n" + "\n".join(lines)
