@@ -1,0 +1,241 @@
+"""A company connected to a sandbox, for tests of the engine: what a person does at the desk, the
+work that is due done in this process, and what Cal.com then holds."""
+
+from datetime import datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+import httpx
+from sqlalchemy import select
+
+from tests.factories import Tenant, make_company
+from webapp import clock
+from webapp.extensions import db
+from webapp.jobs.queues import KINDS
+from webapp.models.appointment import Appointment, Origin
+from webapp.models.crossing import due_rows
+from webapp.models.customer import Customer
+from webapp.models.discrepancy import Discrepancy
+from webapp.models.history import HistoryEvent
+from webapp.models.intent import Intent
+from webapp.models.notification import Notification
+from webapp.models.service import Service
+from webapp.models.tenancy import as_company
+from webapp.sandbox.server import RunningSandbox
+from webapp.sync.booking import book_appointment, cancel_appointment, reschedule_appointment
+from webapp.sync.review import push_again, request_retry
+from webapp.sync.verify import request_verification
+
+
+class Cal:
+    """The sandbox's control door, in test words."""
+
+    def __init__(self, url: str, account: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=30)
+        self._account = account
+
+    def state(self, **query: str) -> Any:
+        return self._get("/_sandbox/state", account=self._account, **query)
+
+    def bookings(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.state(only="bookings")["bookings"]
+        return found
+
+    def live_bookings(self) -> list[dict[str, Any]]:
+        return [each for each in self.bookings() if each["status"] in ("accepted", "pending")]
+
+    def mails(self) -> list[str]:
+        return [mail["kind"] for mail in self.state(only="mails")["mails"]]
+
+    def operations(self) -> list[str]:
+        return [call["operation"] for call in self.state(only="calls")["calls"]]
+
+    def fail(self, *faults: dict[str, Any]) -> None:
+        self._http.put("/_sandbox/faults", json=list(faults)).raise_for_status()
+
+    def heal(self) -> None:
+        self._http.delete("/_sandbox/faults").raise_for_status()
+
+    def vanish(self, uid: str) -> None:
+        self._http.delete(f"/_sandbox/bookings/{uid}").raise_for_status()
+
+    def change(self, uid: str, change: str, **body: Any) -> Any:
+        answer = self._http.post(f"/_sandbox/bookings/{uid}/{change}", json=body)
+        return answer.raise_for_status().json()
+
+    def book(self, **body: Any) -> Any:
+        return self._http.post("/_sandbox/bookings", json=body).raise_for_status().json()
+
+    def _get(self, path: str, **query: str) -> Any:
+        return self._http.get(path, params=query).raise_for_status().json()
+
+    def put(self, what: str, body: dict[str, Any]) -> Any:
+        answer = self._http.post(f"/_sandbox/{what}", json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+
+class Desk:
+    """One company and its Cal.com. Enter an application context before using it."""
+
+    def __init__(self, sandbox: RunningSandbox, slug: str = "sonnenschein") -> None:
+        self.cal = Cal(sandbox.url, f"{slug}@cal.test")
+        self.url = sandbox.url
+        account = self.cal.put("accounts", {"email": f"{slug}@cal.test", "key": f"cal_{slug}"})
+        event_type = self.cal.put(
+            "event-types",
+            {
+                "account": account["id"],
+                "title": "Consultation",
+                "slug": "consultation",
+                "lengthInMinutes": 30,
+            },
+        )
+        self.company: Tenant = make_company(
+            slug,
+            calcom_url=f"{sandbox.url}/v2",
+            api_key=f"cal_{slug}",
+            event_type_id=event_type["id"],
+        )
+
+    def book(self, starts_at: datetime | None = None) -> int:
+        with as_company(self.company.id):
+            change = book_appointment(
+                db.session(),
+                customer=db.session.get_one(Customer, (self.company.id, self.company.customer_id)),
+                service=db.session.get_one(Service, (self.company.id, self.company.service_id)),
+                starts_at=starts_at or in_days(2),
+                origin=Origin.ADMIN,
+                now=clock.now(),
+            )
+            db.session.commit()
+        return change.appointment_id
+
+    def move(self, appointment_id: int, starts_at: datetime) -> None:
+        with as_company(self.company.id):
+            reschedule_appointment(
+                db.session(),
+                self._row(appointment_id),
+                starts_at,
+                origin=Origin.ADMIN,
+                now=clock.now(),
+            )
+            db.session.commit()
+
+    def cancel(self, appointment_id: int, reason: str = "Ill") -> None:
+        with as_company(self.company.id):
+            cancel_appointment(
+                db.session(),
+                self._row(appointment_id),
+                reason=reason,
+                origin=Origin.ADMIN,
+                now=clock.now(),
+            )
+            db.session.commit()
+
+    def ask_to_verify(self, appointment_id: int) -> None:
+        with as_company(self.company.id):
+            request_verification(
+                db.session(), self._row(appointment_id), now=clock.now(), user_id=None
+            )
+            db.session.commit()
+
+    def retry(self, appointment_id: int) -> bool:
+        with as_company(self.company.id):
+            taken = request_retry(
+                db.session(), self._row(appointment_id), now=clock.now(), user_id=None
+            )
+            db.session.commit()
+        return taken
+
+    def push_again(self, appointment_id: int) -> bool:
+        with as_company(self.company.id):
+            change = push_again(
+                db.session(), self._row(appointment_id), now=clock.now(), user_id=None
+            )
+            db.session.commit()
+        return change is not None
+
+    def work(self) -> None:
+        """Do whatever is due now, until nothing is."""
+        for _ in range(50):
+            rows = due_rows(db.session(), clock.now(), 100)
+            db.session.rollback()
+            if not rows:
+                return
+            for kind, company_id, row_id in rows:
+                run_job(kind, company_id, row_id)
+        raise AssertionError(f"work that never ends: {rows}")
+
+    def work_through(self, seconds: float, step: float = 1.0) -> None:
+        """Let time pass, doing what falls due meanwhile."""
+        passed = 0.0
+        self.work()
+        while passed < seconds:
+            clock.advance(timedelta(seconds=step))
+            passed += step
+            self.work()
+
+    def appointment(self, appointment_id: int) -> Appointment:
+        """The row as it is now, detached."""
+        with as_company(self.company.id):
+            row = self._row(appointment_id)
+            db.session.expunge(row)
+            return row
+
+    def events(self, appointment_id: int) -> list[str]:
+        with as_company(self.company.id):
+            rows = db.session.scalars(
+                select(HistoryEvent)
+                .where(HistoryEvent.appointment_id == appointment_id)
+                .order_by(HistoryEvent.id)
+            )
+            return [row.kind.value for row in rows]
+
+    def open_findings(self) -> list[tuple[int, str, str]]:
+        with as_company(self.company.id):
+            rows = db.session.scalars(
+                select(Discrepancy).where(Discrepancy.resolved_at.is_(None)).order_by("id")
+            )
+            return [(row.appointment_id, row.type.value, row.code) for row in rows]
+
+    def inbox(self, user_id: int) -> list[tuple[str, bool]]:
+        """`(type, still open)` of what a person was told."""
+        with as_company(self.company.id):
+            rows = db.session.scalars(
+                select(Notification).where(Notification.user_id == user_id).order_by("id")
+            )
+            return [(row.type.value, row.closed_at is None) for row in rows]
+
+    def intents(self, appointment_id: int) -> list[Intent]:
+        with as_company(self.company.id):
+            rows = list(
+                db.session.scalars(
+                    select(Intent)
+                    .where(Intent.appointment_id == appointment_id)
+                    .order_by(Intent.id)
+                )
+            )
+            for row in rows:
+                db.session.expunge(row)
+            return rows
+
+    def appointments(self) -> list[int]:
+        with as_company(self.company.id):
+            return list(db.session.scalars(select(Appointment.id).order_by(Appointment.id)))
+
+    def _row(self, appointment_id: int) -> Appointment:
+        return db.session.get_one(Appointment, (self.company.id, appointment_id))
+
+
+def run_job(kind: str, company_id: int, row_id: int) -> None:
+    """Carry out the job of a due row here and now, as a worker would."""
+    module, _, function = KINDS[kind][1].rpartition(".")
+    getattr(import_module(module), function)(company_id, row_id)
+
+
+def in_days(days: int, hour: int = 10) -> datetime:
+    """A full hour that many days ahead, UTC."""
+    return (clock.now() + timedelta(days=days)).replace(
+        hour=hour, minute=0, second=0, microsecond=0
+    )

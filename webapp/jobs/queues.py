@@ -1,0 +1,122 @@
+"""The queues, in the order workers empty them, and how a row is handed to one.
+
+The row is the truth, the queue is transport: where Redis can't be reached, nothing is lost and
+nobody waits; the pulse hands over whatever is due.
+"""
+
+from functools import cache
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from webapp.application import settings
+from webapp.logs import log
+
+PEOPLE = "people"
+PUSHES = "pushes"
+DELIVERIES = "deliveries"
+VERIFICATION = "verification"
+PERIODIC = "periodic"
+NAMES = (PEOPLE, PUSHES, DELIVERIES, PERIODIC, VERIFICATION)
+
+PUSH_TIMEOUT_SECONDS = 60
+DELIVERY_TIMEOUT_SECONDS = 30
+VERIFICATION_TIMEOUT_SECONDS = 300
+
+FAILURE_TTL_SECONDS = 7 * 24 * 3600
+
+# What the pulse calls a due row → queue, function, time limit.
+KINDS = {
+    "push": (PEOPLE, "webapp.jobs.push.push", PUSH_TIMEOUT_SECONDS),
+    "quiet_push": (PUSHES, "webapp.jobs.push.push", PUSH_TIMEOUT_SECONDS),
+    "delivery": (DELIVERIES, "webapp.jobs.deliveries.work_off", DELIVERY_TIMEOUT_SECONDS),
+    "verification": (PEOPLE, "webapp.jobs.verification.verify", PUSH_TIMEOUT_SECONDS),
+    "run": (VERIFICATION, "webapp.jobs.verification.run", VERIFICATION_TIMEOUT_SECONDS),
+}
+
+
+@cache
+def connect_for_web(url: str) -> Redis:
+    """A client that gives up in a quarter of a second: the built-in retries take 4 to 20 s."""
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=0.25,
+        socket_timeout=0.25,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def enqueue_push(company_id: int, intent_id: int | None) -> None:
+    """Hand an intent to the workers; None is nothing to do."""
+    if intent_id is not None:
+        hand_over("push", company_id, intent_id)
+
+
+def enqueue_verification(company_id: int, appointment_id: int) -> None:
+    hand_over("verification", company_id, appointment_id)
+
+
+def enqueue_run(company_id: int, run_id: int) -> None:
+    hand_over("run", company_id, run_id)
+
+
+def enqueue_delivery(company_id: int, delivery_id: int) -> None:
+    hand_over("delivery", company_id, delivery_id)
+
+
+def hand_over(kind: str, company_id: int, row_id: int, connection: Redis | None = None) -> bool:
+    """Put a due row into its queue; False (and a log line) where Redis can't be reached."""
+    queue_name, function, timeout = KINDS[kind]
+    connection = connection or connect_for_web(settings().redis_url)
+    try:
+        queue(queue_name, connection).enqueue(
+            function,
+            args=(company_id, row_id),
+            job_id=job_id(kind, company_id, row_id),
+            job_timeout=timeout,
+            result_ttl=0,
+            failure_ttl=FAILURE_TTL_SECONDS,
+        )
+    except RedisError as error:
+        log("queue").warning("enqueue_failed", kind=kind, error=type(error).__name__)
+        return False
+    return True
+
+
+def job_id(kind: str, company_id: int, row_id: int) -> str:
+    """One id per row: what waits already is recognised and not queued twice."""
+    family = "push" if kind == "quiet_push" else kind
+    return f"{family}-{company_id}-{row_id}"
+
+
+def waiting_job_ids(connection: Redis) -> set[str]:
+    """The ids in all queues."""
+    return {job for name in NAMES for job in queue(name, connection).job_ids}
+
+
+def queue(name: str, connection: Redis) -> Queue:
+    return Queue(name, connection=connection, serializer=JSONSerializer, job_class=JsonJob)
+
+
+class JsonJob(Job):
+    """A job that is JSON wherever it is made: rq-scheduler passes no serializer (S11)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["serializer"] = JSONSerializer
+        super().__init__(*args, **kwargs)
+
+    @classmethod
+    def create(cls, *args: Any, **kwargs: Any) -> Job:
+        kwargs["serializer"] = JSONSerializer
+        return super().create(*args, **kwargs)
+
+    @classmethod
+    def fetch(cls, *args: Any, **kwargs: Any) -> Job:
+        kwargs["serializer"] = JSONSerializer
+        return super().fetch(*args, **kwargs)

@@ -1,0 +1,101 @@
+"""The database inbox: written in the transaction of the finding, so that nobody is told of
+something that was rolled back, and nothing that happened goes untold."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from webapp.models.notification import Notification, NotificationType
+from webapp.models.tenancy import require_company_id
+from webapp.models.user import User
+
+
+def tell(
+    session: Session,
+    type_: NotificationType,
+    subject: str,
+    *,
+    now: datetime,
+    appointment_id: int | None = None,
+    **parameters: Any,
+) -> int:
+    """Put an item into everybody's inbox; a repeat while one is open folds into it, unread again.
+
+    Returns how many people were told. `parameters` hold ids and codes, no customer data.
+    """
+    people = _recipient_ids(session)
+    if not people:
+        return 0
+    item = {
+        "company_id": require_company_id(),
+        "type": type_,
+        "subject": subject,
+        "appointment_id": appointment_id,
+        "parameters": parameters,
+        "repeat_count": 1,
+        "created_at": now,
+        "last_at": now,
+    }
+    fold = insert(Notification).values([{**item, "user_id": person} for person in people])
+    session.execute(
+        fold.on_conflict_do_update(
+            index_elements=["company_id", "user_id", "type", "subject"],
+            index_where=text("closed_at IS NULL"),
+            set_={
+                "repeat_count": Notification.repeat_count + 1,
+                "last_at": fold.excluded.last_at,
+                "parameters": fold.excluded.parameters,
+                "read_at": None,
+            },
+        )
+    )
+    return len(people)
+
+
+def close_told(
+    session: Session, types: Iterable[NotificationType], subject: str, *, now: datetime
+) -> None:
+    """The trouble is over: its items close by themselves."""
+    session.execute(
+        update(Notification)
+        .where(
+            Notification.company_id == require_company_id(),
+            Notification.subject == subject,
+            Notification.type.in_(list(types)),
+            Notification.closed_at.is_(None),
+        )
+        .values(closed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def unread_count(session: Session, user_id: int) -> int:
+    """The number on the bell."""
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(Notification)
+            .where(
+                Notification.company_id == require_company_id(),
+                Notification.user_id == user_id,
+                Notification.read_at.is_(None),
+                Notification.closed_at.is_(None),
+            )
+        )
+        or 0
+    )
+
+
+def _recipient_ids(session: Session) -> list[int]:
+    """Admins, managers and staff of the company: an inbox item is for all who can log in."""
+    return list(
+        session.scalars(
+            select(User.id).where(
+                User.company_id == require_company_id(), User.is_enabled.is_(True)
+            )
+        )
+    )

@@ -1,0 +1,67 @@
+"""What an answer to a push means (S3.5): retry, wait without using up an attempt, or give up.
+
+Pure: an error, the number of the attempt, the pauses; out comes a decision.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from webapp.calcom.errors import (
+    CalcomError,
+    RateLimited,
+    Unauthorised,
+    Unavailable,
+)
+
+NO_EVENT_TYPE = "NO_EVENT_TYPE"
+NO_CUSTOMER_CONTACT = "NO_CUSTOMER_CONTACT"
+
+
+class Verdict(StrEnum):
+    """RETRY uses up an attempt, WAIT does not; FLAGGED_RETRY goes on quietly behind the flag."""
+
+    RETRY = "retry"
+    FLAGGED_RETRY = "flagged_retry"
+    WAIT = "wait"
+    DISCONNECT = "disconnect"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`pause_seconds` until the next try; 0 where there is none."""
+
+    verdict: Verdict
+    code: str
+    pause_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """The pauses of a push, in seconds: before its retries, and after the flag."""
+
+    loud: Sequence[float]
+    quiet: Sequence[float]
+    reconnect: float
+
+
+def decide(error: CalcomError, attempt_number: int, pauses: Pauses) -> Decision:
+    """What to do after try number `attempt_number` (from 1) ended with this error."""
+    match error:
+        case RateLimited():
+            return Decision(Verdict.WAIT, error.code, error.retry_after_seconds)
+        case Unauthorised():
+            return Decision(Verdict.DISCONNECT, error.code, pauses.reconnect)
+        case Unavailable():
+            return _after_silence(error.code, attempt_number, pauses)
+    return Decision(Verdict.FINAL, error.code)
+
+
+def _after_silence(code: str, attempt_number: int, pauses: Pauses) -> Decision:
+    if attempt_number <= len(pauses.loud):
+        return Decision(Verdict.RETRY, code, pauses.loud[attempt_number - 1])
+    quiet_number = attempt_number - len(pauses.loud)
+    if quiet_number <= len(pauses.quiet):
+        return Decision(Verdict.FLAGGED_RETRY, code, pauses.quiet[quiet_number - 1])
+    return Decision(Verdict.FINAL, code)

@@ -1,0 +1,95 @@
+"""A delivery on its way in: whom it speaks of, and what it says in the shape of a booking."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from webapp.calcom.payloads import Booking, BookingStatus
+from webapp.calcom.webhooks import Delivery
+from webapp.models.appointment import Appointment
+from webapp.models.service import Service
+from webapp.models.tenancy import require_company_id
+from webapp.sync.agreement import holder_of
+from webapp.sync.carry import METADATA_KEY
+from webapp.sync.intents import lock_appointment
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A delivery on its way in, with what is needed to act on it."""
+
+    id: int
+    delivery: Delivery
+    host: str
+    now: datetime
+
+
+def as_booking(
+    delivery: Delivery,
+    *,
+    status: BookingStatus | None = None,
+    appointment: Appointment | None = None,
+) -> Booking | None:
+    """The delivery as a booking; times it lacks come from the appointment, else None."""
+    start = delivery.start or (appointment.starts_at if appointment is not None else None)
+    end = delivery.end or (appointment.ends_at if appointment is not None else None)
+    status = status or delivery.status
+    if delivery.uid is None or start is None or end is None or status is None or end <= start:
+        return None
+    return Booking(
+        uid=delivery.uid,
+        status=status,
+        status_text=status.value,
+        start=start,
+        end=end,
+        event_type_id=delivery.event_type_id,
+        metadata=delivery.metadata,
+        attendees=delivery.attendees,
+        updated_at=delivery.sent_at,
+    )
+
+
+def is_stale(delivery: Delivery, appointment: Appointment) -> bool:
+    """Sent before what we last agreed on was written over there."""
+    agreed_at = appointment.base_remote_updated_at
+    return delivery.sent_at is not None and agreed_at is not None and delivery.sent_at < agreed_at
+
+
+def find_by_uid(session: Session, arrival: Arrival, uid: str | None) -> Appointment | None:
+    appointment_id = uid and holder_of(session, arrival.host, uid)
+    return lock_appointment(session, int(appointment_id)) if appointment_id else None
+
+
+def find_by_key(session: Session, arrival: Arrival) -> Appointment | None:
+    key = read_key(arrival.delivery.metadata)
+    if key is None:
+        return None
+    appointment_id = session.scalar(
+        select(Appointment.id).where(
+            Appointment.company_id == require_company_id(),
+            Appointment.sync_key == key,
+        )
+    )
+    return lock_appointment(session, appointment_id) if appointment_id else None
+
+
+def find_service(session: Session, event_type_id: int | None) -> Service | None:
+    return session.scalar(
+        select(Service).where(
+            Service.company_id == require_company_id(),
+            Service.calcom_event_type_id == event_type_id,
+            Service.calcom_event_type_id.is_not(None),
+        )
+    )
+
+
+def read_key(metadata: Mapping[str, object]) -> uuid.UUID | None:
+    """Our key out of a booking's metadata; anybody may have written there."""
+    try:
+        return uuid.UUID(str(metadata.get(METADATA_KEY, "")))
+    except ValueError:
+        return None

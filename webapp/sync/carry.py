@@ -1,0 +1,279 @@
+"""The calls that carry one wish to Cal.com, and only the calls: plain values in, plain values out.
+
+1. What is known of the remote side? After an unknown outcome it is looked at before anything is
+   repeated (API.md §2: there is no idempotency key, and every repeat mails a customer).
+2. What does the wish still need? Nothing, a create, a reschedule or a cancel.
+3. What stands in the way: a successor is followed, "already cancelled" is looked through.
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from webapp.calcom.client import CalcomClient
+from webapp.calcom.errors import (
+    TIMEOUT,
+    AlreadyCancelled,
+    CalcomError,
+    Conflict,
+    ProtocolError,
+    Rejected,
+    Unavailable,
+)
+from webapp.calcom.payloads import Booking, BookingQuery, BookingStatus, NewAttendee, NewBooking
+from webapp.sync.reconcile import START_TOLERANCE
+
+METADATA_KEY = "lockstep"
+MAX_HOPS = 20
+DEFAULT_REASON = "Cancelled by the company"
+LIVE_BOOKINGS = frozenset({BookingStatus.ACCEPTED, BookingStatus.PENDING, BookingStatus.UNKNOWN})
+WRITES = frozenset({"create", "reschedule", "cancel"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How the appointment should stand on Cal.com."""
+
+    is_live: bool
+    starts_at: datetime
+    event_type_id: int
+    attendee: NewAttendee
+    guests: tuple[str, ...]
+    sync_key: uuid.UUID
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What we know of Cal.com's side before the first call.
+
+    `must_look`: earlier tries may have taken effect; `sent_starts` is what they asked for.
+    `may_lag`: the last is so recent that a listing without it proves nothing (API.md §2, replica).
+    """
+
+    uid: str | None
+    starts_at: datetime | None
+    must_look: bool
+    sent_starts: tuple[datetime, ...] = ()
+    may_lag: bool = False
+
+
+@dataclass(slots=True)
+class Carried:
+    """What came of a try: a booking, or an error, and the calls made in order."""
+
+    booking: Booking | None = None
+    error: CalcomError | None = None
+    operations: list[str] = field(default_factory=list)
+    uids: list[str] = field(default_factory=list)
+    writes_done: int = 0
+    must_wait_for_listing: bool = False
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the last call was a write that may have taken effect unseen."""
+        if not self.operations or self.operations[-1] not in WRITES:
+            return False
+        if isinstance(self.error, Unavailable):
+            return self.error.sent
+        return isinstance(self.error, ProtocolError)
+
+    @property
+    def was_in_vain(self) -> bool:
+        return self.error is not None or self.must_wait_for_listing
+
+
+def carry(
+    wish: Wish, known: Known, client: CalcomClient, *, budget_seconds: float, call_seconds: float
+) -> Carried:
+    """Make the calls a wish needs; never raises a CalcomError, it is returned.
+
+    No call is begun that could outlast `budget_seconds`, `call_seconds` being a call's deadline:
+    so the lease outlives the try.
+    """
+    trip = _Trip(client, budget_seconds - call_seconds)
+    try:
+        trip.result.booking = _keep(wish, known, trip) if wish.is_live else _end(wish, known, trip)
+    except CalcomError as error:
+        trip.result.error = error
+    return trip.result
+
+
+def follow_chain(get: Callable[[str], Booking], uid: str) -> list[Booking]:
+    """A booking and its successors by reschedule, the last one last; a loop ends the walk.
+
+    Raises what `get` raises. Source: API.md §2, Identifiers.
+    """
+    chain = [get(uid)]
+    seen = {uid}
+    while len(chain) < MAX_HOPS:
+        successor = chain[-1].rescheduled_to_uid
+        if not successor or successor in seen:
+            break
+        seen.add(successor)
+        chain.append(get(successor))
+    return chain
+
+
+def find_by_key(
+    listing: Callable[[BookingQuery], tuple[Booking, ...]],
+    *,
+    event_type_id: int,
+    sync_key: uuid.UUID,
+    around: list[datetime],
+) -> Booking | None:
+    """The live booking that carries our key near one of these starts, if a listing shows it."""
+    query = BookingQuery(
+        event_type_ids=(event_type_id,),
+        after_start=min(around) - START_TOLERANCE,
+        before_end=max(around) + timedelta(days=1),
+    )
+    for booking in listing(query):
+        if carries_key(booking, sync_key) and booking.status in LIVE_BOOKINGS:
+            return booking
+    return None
+
+
+def carries_key(booking: Booking, sync_key: uuid.UUID) -> bool:
+    return booking.metadata.get(METADATA_KEY) == str(sync_key)
+
+
+class CancelledThere(Rejected):
+    """Somebody cancelled on Cal.com what we want to keep or move."""
+
+
+class _Trip:
+    """The client with a budget, writing down each call and every uid it showed."""
+
+    def __init__(self, client: CalcomClient, last_start_seconds: float) -> None:
+        self._client = client
+        self._ends = time.monotonic() + last_start_seconds
+        self.result = Carried()
+
+    def get(self, uid: str) -> Booking:
+        return self._note("get", lambda: self._client.get_booking(uid))
+
+    def create(self, new: NewBooking) -> Booking:
+        return self._note("create", lambda: self._client.create_booking(new))
+
+    def reschedule(self, uid: str, starts_at: datetime, reason: str | None) -> Booking:
+        return self._note(
+            "reschedule", lambda: self._client.reschedule_booking(uid, starts_at, reason)
+        )
+
+    def cancel(self, uid: str, reason: str) -> Booking:
+        return self._note("cancel", lambda: self._client.cancel_booking(uid, reason))
+
+    def find(self, wish: Wish, starts: list[datetime]) -> Booking | None:
+        return find_by_key(
+            self._list, event_type_id=wish.event_type_id, sync_key=wish.sync_key, around=starts
+        )
+
+    def follow(self, uid: str) -> Booking:
+        return follow_chain(self.get, uid)[-1]
+
+    def _list(self, query: BookingQuery) -> tuple[Booking, ...]:
+        self._begin("list")
+        return self._client.list_bookings(query).bookings
+
+    def _note(self, operation: str, call: Callable[[], Booking]) -> Booking:
+        self._begin(operation)
+        booking = call()
+        if booking.uid not in self.result.uids:
+            self.result.uids.append(booking.uid)
+        if operation in WRITES:
+            self.result.writes_done += 1
+        return booking
+
+    def _begin(self, operation: str) -> None:
+        if time.monotonic() > self._ends and self.result.operations:
+            raise Unavailable(TIMEOUT, "This try ran out of time before its next call", sent=False)
+        self.result.operations.append(operation)
+
+
+def _keep(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
+    """See that a booking stands at the wished time."""
+    remote = _look(wish, known, trip)
+    if remote is not None:
+        return _bring_to_time(wish, remote, trip)
+    if known.uid is not None and not known.must_look:
+        if known.starts_at == wish.starts_at:
+            return _bring_to_time(wish, trip.follow(known.uid), trip)
+        return _reschedule(wish, known.uid, trip)
+    if known.must_look and known.may_lag and set(known.sent_starts) - {wish.starts_at}:
+        # Creating now could make a second booking beside one that the listing doesn't show yet.
+        # With an unchanged start Cal.com itself refuses the repeat (409).
+        trip.result.must_wait_for_listing = True
+        return None
+    return _create(wish, known, trip)
+
+
+def _look(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
+    if not known.must_look:
+        return None
+    if known.uid is not None:
+        return trip.follow(known.uid)
+    return trip.find(wish, [*known.sent_starts, wish.starts_at])
+
+
+def _create(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
+    new = NewBooking(
+        start=wish.starts_at,
+        event_type_id=wish.event_type_id,
+        attendee=wish.attendee,
+        guests=wish.guests,
+        metadata={METADATA_KEY: str(wish.sync_key)},
+    )
+    try:
+        booking = trip.create(new)
+    except Conflict:
+        found = trip.find(wish, [wish.starts_at])
+        trip.result.must_wait_for_listing = found is None and known.must_look and known.may_lag
+        if found is None and not trip.result.must_wait_for_listing:
+            raise
+        return found
+    if not carries_key(booking, wish.sync_key):
+        # A repeat of a pending or round-robin slot returns the booking that stands there.
+        raise Conflict("Cal.com returned somebody else's booking for this time")
+    return booking
+
+
+def _bring_to_time(wish: Wish, remote: Booking, trip: _Trip) -> Booking:
+    if remote.status not in LIVE_BOOKINGS:
+        raise CancelledThere("HTTP_400", "The booking was cancelled on Cal.com", 400)
+    if abs(remote.start - wish.starts_at) < START_TOLERANCE:
+        return remote
+    return _reschedule(wish, remote.uid, trip)
+
+
+def _reschedule(wish: Wish, uid: str, trip: _Trip) -> Booking:
+    try:
+        return trip.reschedule(uid, wish.starts_at, wish.reason)
+    except Conflict as conflict:
+        if conflict.successor_uid is None:
+            raise
+        return _bring_to_time(wish, trip.follow(conflict.successor_uid), trip)
+
+
+def _end(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
+    """See that no booking stands any more; None where there never was one."""
+    remote = _look(wish, known, trip)
+    uid = remote.uid if remote is not None else known.uid
+    if remote is not None and remote.status not in LIVE_BOOKINGS:
+        return remote
+    if uid is None:
+        trip.result.must_wait_for_listing = known.must_look and known.may_lag
+        return None
+    return _cancel(wish, uid, trip)
+
+
+def _cancel(wish: Wish, uid: str, trip: _Trip) -> Booking:
+    try:
+        return trip.cancel(uid, wish.reason or DEFAULT_REASON)
+    except AlreadyCancelled:
+        last = trip.follow(uid)
+        if last.status not in LIVE_BOOKINGS or last.uid == uid:
+            return last
+        return _cancel(wish, last.uid, trip)

@@ -1,0 +1,54 @@
+"""The company's connection: refused by Cal.com, or taken again. While it is refused everything
+waits, unspent; one push at a time asks whether the key works again (S3.5)."""
+
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from webapp.models.company import Company, ConnectionState
+from webapp.models.intent import Intent, IntentStatus
+from webapp.models.notification import NotificationType
+from webapp.models.tenancy import require_company_id
+from webapp.notify.inbox import close_told, tell
+
+CONNECTION_SUBJECT = "connection"
+
+
+def mark_connected(session: Session, *, now: datetime) -> bool:
+    """Cal.com took the key again: the connection's items close. True if it was broken."""
+    company = session.get_one(Company, require_company_id(), populate_existing=True)
+    was_broken = company.connection_state is ConnectionState.BROKEN
+    if company.connection_state is not ConnectionState.OK:
+        company.connection_state = ConnectionState.OK
+        company.connection_error_code = None
+        company.connection_checked_at = now
+        close_told(session, [NotificationType.CONNECTION_BROKEN], CONNECTION_SUBJECT, now=now)
+    if was_broken:
+        release_waiting(session, now=now)
+    return was_broken
+
+
+def mark_disconnected(session: Session, code: str, *, now: datetime) -> None:
+    """Cal.com refuses the key: told once, with the way to fix it."""
+    company = session.get_one(Company, require_company_id(), populate_existing=True)
+    was_broken = company.connection_state is ConnectionState.BROKEN
+    company.connection_state = ConnectionState.BROKEN
+    company.connection_error_code = code
+    company.connection_checked_at = now
+    if not was_broken:
+        tell(session, NotificationType.CONNECTION_BROKEN, CONNECTION_SUBJECT, now=now, code=code)
+
+
+def release_waiting(session: Session, *, now: datetime) -> None:
+    """Whatever waited for the connection is due at once."""
+    session.execute(
+        update(Intent)
+        .where(
+            Intent.company_id == require_company_id(),
+            Intent.status == IntentStatus.WAITING,
+            Intent.due_at > now,
+        )
+        .values(due_at=now)
+        .execution_options(synchronize_session=False)
+    )

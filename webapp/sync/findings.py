@@ -1,0 +1,192 @@
+"""Findings: what was found is flagged, written down and told in one transaction, and closes by
+itself when both sides agree again."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from webapp.models.appointment import Appointment, move_sync_state
+from webapp.models.discrepancy import (
+    Discrepancy,
+    DiscrepancyType,
+    Resolution,
+    open_discrepancy,
+)
+from webapp.models.history import EventKind, record_event
+from webapp.models.notification import NotificationType
+from webapp.models.sync_state import SyncState
+from webapp.models.tenancy import require_company_id
+from webapp.notify.inbox import close_told, tell
+from webapp.sync.reconcile import Difference
+
+STATE_BY_TYPE = {
+    DiscrepancyType.ORPHANED_LOCAL: SyncState.ORPHANED_LOCAL,
+    DiscrepancyType.ORPHANED_CALCOM: SyncState.ORPHANED_CALCOM,
+    DiscrepancyType.DATA_MISMATCH: SyncState.FAILED,
+    DiscrepancyType.VERIFICATION_ERROR: SyncState.FAILED,
+    DiscrepancyType.SYNC_FAILED: SyncState.FAILED,
+}
+EVENT_BY_TYPE = {
+    DiscrepancyType.ORPHANED_LOCAL: EventKind.MISSING,
+    DiscrepancyType.ORPHANED_CALCOM: EventKind.MISSING,
+    DiscrepancyType.DATA_MISMATCH: EventKind.MISMATCH,
+    DiscrepancyType.VERIFICATION_ERROR: EventKind.VERIFICATION_FAILED,
+    DiscrepancyType.SYNC_FAILED: EventKind.PUSH_FAILED,
+}
+TOLD_OF_APPOINTMENTS = [NotificationType(type_.value) for type_ in DiscrepancyType]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a person may have to settle; `detail` is Cal.com's own text."""
+
+    type: DiscrepancyType
+    code: str
+    detail: str | None = None
+    differences: Sequence[Difference] = field(default_factory=list)
+    remote_updated_at: datetime | None = None
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        fields = {difference.field: asdict(difference) for difference in self.differences}
+        for values in fields.values():
+            values.pop("field")
+        seen = self.remote_updated_at
+        return {
+            "fields": fields,
+            "detail": self.detail,
+            "remote_updated_at": seen and seen.isoformat(),
+        }
+
+
+def raise_finding(
+    session: Session,
+    appointment: Appointment,
+    finding: Finding,
+    *,
+    now: datetime,
+    intent_id: int | None = None,
+    **changes: Any,
+) -> None:
+    """Flag the (locked) appointment, open or renew its discrepancy, write history, tell people.
+
+    The same finding seen again renews the row quietly; `changes` are further columns to write.
+    """
+    appointment_id = appointment.id
+    is_news = _open_or_renew(session, appointment_id, finding, now)
+    move_sync_state(
+        session,
+        appointment_id,
+        STATE_BY_TYPE[finding.type],
+        sync_error_code=finding.code,
+        sync_error_message=finding.detail,
+        requires_manual_review=True,
+        manual_review_flagged_at=appointment.manual_review_flagged_at or now,
+        **changes,
+    )
+    if is_news:
+        _write_and_tell(session, appointment_id, finding, now=now, intent_id=intent_id)
+
+
+def close_finding(
+    session: Session,
+    appointment_id: int,
+    resolution: Resolution,
+    *,
+    now: datetime,
+    user_id: int | None = None,
+    note: str | None = None,
+) -> bool:
+    """Settle the open discrepancy, if there is one, and close what was told of it.
+
+    Whoever calls this also moves the sync state and clears the flag.
+    """
+    discrepancy = open_discrepancy(session, appointment_id)
+    if discrepancy is None:
+        return False
+    discrepancy.resolution = resolution
+    discrepancy.resolved_at = now
+    discrepancy.resolved_by_user_id = user_id
+    discrepancy.resolution_note = note
+    close_told(session, TOLD_OF_APPOINTMENTS, subject_of(appointment_id), now=now)
+    record_event(
+        session,
+        appointment_id,
+        EventKind.RESOLVED,
+        at=now,
+        user_id=user_id,
+        resolution=resolution.value,
+        type=discrepancy.type.value,
+    )
+    return True
+
+
+def subject_of(appointment_id: int) -> str:
+    """What a notification about an appointment folds by."""
+    return f"appointment:{appointment_id}"
+
+
+def _open_or_renew(session: Session, appointment_id: int, finding: Finding, now: datetime) -> bool:
+    """True where this is news: nothing was open, or something of another type was."""
+    found = open_discrepancy(session, appointment_id)
+    if found is None:
+        session.add(_new_discrepancy(session, appointment_id, finding, now))
+        session.flush()
+        return True
+    is_news = found.type is not finding.type
+    if is_news:
+        close_told(session, TOLD_OF_APPOINTMENTS, subject_of(appointment_id), now=now)
+    found.type, found.code = finding.type, finding.code
+    found.evidence = finding.evidence
+    found.last_seen_at = now
+    return is_news
+
+
+def _new_discrepancy(
+    session: Session, appointment_id: int, finding: Finding, now: datetime
+) -> Discrepancy:
+    earlier = session.scalar(
+        select(Discrepancy.reopened_count)
+        .where(
+            Discrepancy.company_id == require_company_id(),
+            Discrepancy.appointment_id == appointment_id,
+            Discrepancy.type == finding.type,
+        )
+        .order_by(Discrepancy.id.desc())
+        .limit(1)
+    )
+    return Discrepancy(
+        appointment_id=appointment_id,
+        type=finding.type,
+        code=finding.code,
+        evidence=finding.evidence,
+        opened_at=now,
+        last_seen_at=now,
+        reopened_count=0 if earlier is None else earlier + 1,
+    )
+
+
+def _write_and_tell(
+    session: Session, appointment_id: int, finding: Finding, *, now: datetime, intent_id: int | None
+) -> None:
+    record_event(
+        session,
+        appointment_id,
+        EVENT_BY_TYPE[finding.type],
+        at=now,
+        intent_id=intent_id,
+        code=finding.code,
+        **finding.evidence,
+    )
+    tell(
+        session,
+        NotificationType(finding.type.value),
+        subject_of(appointment_id),
+        now=now,
+        appointment_id=appointment_id,
+        code=finding.code,
+    )

@@ -1,0 +1,159 @@
+"""Intents: how a change joins the queue to Cal.com, and how waiting ones collapse (S3.2).
+
+Whoever changes intents of an appointment holds the lock on the appointment's row first.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from webapp.models.appointment import Appointment, Origin, move_sync_state
+from webapp.models.history import EventKind, record_event
+from webapp.models.intent import UNFINISHED, Intent, IntentKind, IntentStatus
+from webapp.models.sync_state import SyncState
+from webapp.models.tenancy import require_company_id
+
+
+def lock_appointment(session: Session, appointment_id: int) -> Appointment | None:
+    """The appointment's row, fresh from the database and locked until the transaction ends."""
+    return session.scalar(
+        select(Appointment)
+        .where(
+            Appointment.company_id == require_company_id(),
+            Appointment.id == appointment_id,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+def want(
+    session: Session,
+    appointment: Appointment,
+    kind: IntentKind,
+    *,
+    origin: Origin,
+    now: datetime,
+    user_id: int | None = None,
+    reason: str | None = None,
+    look_first: bool = False,
+) -> int | None:
+    """Say that the (locked) appointment's new wish must be carried to Cal.com.
+
+    The newest wish wins: a waiting intent is superseded, and what it left in doubt is inherited.
+    `look_first`: an earlier, finished try may have taken effect.
+    Returns the intent's id, or None where nothing was ever sent and nothing has to be.
+    """
+    waiting = _supersede_waiting(session, appointment, now)
+    was_never_sent = _was_never_sent(session, appointment, waiting) and not look_first
+    if kind is IntentKind.CANCEL and was_never_sent:
+        _end_with_nothing_to_do(session, appointment, origin=origin, now=now, user_id=user_id)
+        return None
+    intent = Intent(
+        appointment_id=appointment.id,
+        kind=kind,
+        origin=origin,
+        requested_by_user_id=user_id,
+        reason=reason,
+        is_interactive=origin is not Origin.SYSTEM,
+        created_at=now,
+        due_at=now,
+        has_unknown_outcome=look_first or (waiting is not None and waiting.has_unknown_outcome),
+        sent_starts=[] if waiting is None else waiting.sent_starts,
+        last_call_at=None if waiting is None else waiting.last_call_at,
+    )
+    session.add(intent)
+    session.flush()
+    move_sync_state(
+        session,
+        appointment.id,
+        SyncState.PENDING,
+        sync_origin=origin,
+        sync_initiated_at=now,
+        sync_job_id=f"push-{require_company_id()}-{intent.id}",
+        absence_first_seen_at=None,
+        next_verification_at=None,
+        verification_requested_at=None,
+    )
+    return intent.id
+
+
+def has_unfinished_intent(session: Session, appointment_id: int) -> bool:
+    """Whether a change of ours is still on its way to Cal.com."""
+    return unfinished_intent(session, appointment_id) is not None
+
+
+def unfinished_intent(session: Session, appointment_id: int) -> Intent | None:
+    """The change on its way: the one in flight before one that waits behind it."""
+    return session.scalar(
+        select(Intent)
+        .where(
+            Intent.company_id == require_company_id(),
+            Intent.appointment_id == appointment_id,
+            Intent.status.in_(UNFINISHED),
+        )
+        .order_by(Intent.id)
+        .limit(1)
+    )
+
+
+def waiting_intent(session: Session, appointment_id: int) -> Intent | None:
+    """The change that waits for its turn, locked."""
+    return session.scalar(
+        select(Intent)
+        .where(
+            Intent.company_id == require_company_id(),
+            Intent.appointment_id == appointment_id,
+            Intent.status == IntentStatus.WAITING,
+        )
+        .with_for_update()
+    )
+
+
+def _supersede_waiting(session: Session, appointment: Appointment, now: datetime) -> Intent | None:
+    waiting = waiting_intent(session, appointment.id)
+    if waiting is None:
+        return None
+    waiting.status = IntentStatus.SUPERSEDED
+    waiting.finished_at = now
+    waiting.outcome = "superseded"
+    record_event(
+        session,
+        appointment.id,
+        EventKind.SUPERSEDED,
+        at=now,
+        intent_id=waiting.id,
+        wish=waiting.kind.value,
+    )
+    session.flush()
+    return waiting
+
+
+def _was_never_sent(session: Session, appointment: Appointment, waiting: Intent | None) -> bool:
+    if appointment.is_known_to_calcom or has_unfinished_intent(session, appointment.id):
+        return False
+    return waiting is not None and not waiting.has_unknown_outcome
+
+
+def _end_with_nothing_to_do(
+    session: Session,
+    appointment: Appointment,
+    *,
+    origin: Origin,
+    now: datetime,
+    user_id: int | None,
+) -> None:
+    record_event(
+        session, appointment.id, EventKind.NOTHING_TO_PUSH, at=now, origin=origin, user_id=user_id
+    )
+    move_sync_state(
+        session,
+        appointment.id,
+        SyncState.SYNCED,
+        sync_origin=origin,
+        sync_verified_at=now,
+        sync_error_code=None,
+        sync_error_message=None,
+        next_verification_at=None,
+    )

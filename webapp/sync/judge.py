@@ -1,0 +1,170 @@
+"""Judge: what a verification saw is written down: agreement, mismatch, absence or error."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from webapp.calcom.errors import CalcomError, RateLimited, Unauthorised
+from webapp.calcom.payloads import Booking
+from webapp.models.appointment import Appointment, AppointmentStatus
+from webapp.models.discrepancy import DiscrepancyType, Resolution
+from webapp.models.history import EventKind, record_event
+from webapp.models.sync_state import SyncState
+from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement
+from webapp.sync.connection import mark_connected, mark_disconnected
+from webapp.sync.findings import Finding, raise_finding
+from webapp.sync.intents import has_unfinished_intent, lock_appointment
+from webapp.sync.reconcile import (
+    Difference,
+    differences,
+    view_of_base,
+    view_of_ours,
+    view_of_theirs,
+)
+from webapp.sync.verify import Look, Observation, Outcome, Patience
+
+TOLD_FROM_ERROR = 3
+"""A verification that errs is flagged and told from the third time on (S5.1)."""
+
+
+def record_verification(
+    session: Session, look: Look, seen: Observation, *, now: datetime, patience: Patience
+) -> Outcome:
+    """Act on what was seen; skipped where our own side changed while we looked."""
+    appointment = lock_appointment(session, look.appointment_id)
+    if appointment is None or has_unfinished_intent(session, look.appointment_id):
+        return Outcome.SKIPPED
+    if appointment.calcom_v2_booking_id != look.uid:
+        appointment.next_verification_at = now
+        return Outcome.SKIPPED
+    appointment.verification_requested_at = None
+    if seen.error is not None:
+        return _on_error(session, appointment, seen.error, now, patience)
+    mark_connected(session, now=now)
+    if seen.booking is None:
+        return _on_absence(session, appointment, look, now, patience)
+    try:
+        with session.begin_nested():
+            claim_uids(session, appointment.id, look.host, seen.uids, now)
+    except BookingClaimed:
+        return _on_absence(session, appointment, look, now, patience)
+    return _on_booking(session, appointment, look, seen.booking, now)
+
+
+def _on_booking(
+    session: Session, appointment: Appointment, look: Look, booking: Booking, now: datetime
+) -> Outcome:
+    found = differences(
+        view_of_ours(appointment), view_of_theirs(booking), view_of_base(appointment)
+    )
+    if found:
+        _flag_mismatch(session, appointment, booking, found, now)
+        return Outcome.DISAGREED
+    resolution = Resolution.RETRIED if look.is_by_person else Resolution.BY_ITSELF
+    record_agreement(session, appointment, booking, now=now, resolution=resolution)
+    return Outcome.AGREED
+
+
+def _flag_mismatch(
+    session: Session,
+    appointment: Appointment,
+    booking: Booking,
+    found: list[Difference],
+    now: datetime,
+) -> None:
+    finding = Finding(
+        DiscrepancyType.DATA_MISMATCH,
+        "DATA_MISMATCH",
+        differences=found,
+        remote_updated_at=booking.updated_at,
+    )
+    _count(appointment)
+    raise_finding(
+        session,
+        appointment,
+        finding,
+        now=now,
+        calcom_v2_booking_id=booking.uid,
+        next_verification_at=None,
+        absence_first_seen_at=None,
+    )
+
+
+def _on_absence(
+    session: Session, appointment: Appointment, look: Look, now: datetime, patience: Patience
+) -> Outcome:
+    if appointment.status is AppointmentStatus.CANCELLED:
+        # Nobody comes and nothing is booked: that is agreement.
+        record_agreement(session, appointment, None, now=now)
+        return Outcome.AGREED
+    trusted_at = _absence_trusted_at(appointment, look, now, patience)
+    if trusted_at is not None:
+        appointment.next_verification_at = trusted_at
+        appointment.absence_first_seen_at = appointment.absence_first_seen_at or now
+        if look.is_by_person:
+            appointment.verification_requested_at = now
+        return Outcome.SUSPECTED
+    _count(appointment)
+    finding = Finding(DiscrepancyType.ORPHANED_LOCAL, "ORPHANED_LOCAL")
+    raise_finding(session, appointment, finding, now=now, next_verification_at=None)
+    return Outcome.DISAGREED
+
+
+def _absence_trusted_at(
+    appointment: Appointment, look: Look, now: datetime, patience: Patience
+) -> datetime | None:
+    """When an absence would count; None: it counts now."""
+    if appointment.calcom_sync_status is SyncState.ORPHANED_LOCAL:
+        return None
+    written_at = appointment.remote_written_at
+    end_of_grace = written_at and written_at + timedelta(seconds=patience.grace)
+    if end_of_grace is not None and now < end_of_grace:
+        return end_of_grace
+    if look.is_by_person or look.uid is None:
+        return None
+    first = appointment.absence_first_seen_at
+    if first is None:
+        return now + timedelta(seconds=patience.gap)
+    second = first + timedelta(seconds=patience.gap)
+    return second if now < second else None
+
+
+def _on_error(
+    session: Session,
+    appointment: Appointment,
+    error: CalcomError,
+    now: datetime,
+    patience: Patience,
+) -> Outcome:
+    if isinstance(error, RateLimited):
+        appointment.next_verification_at = now + timedelta(seconds=error.retry_after_seconds)
+        return Outcome.ERROR
+    if isinstance(error, Unauthorised):
+        mark_disconnected(session, error.code, now=now)
+    _count(appointment)
+    number = appointment.sync_attempt_count
+    pauses = patience.retries
+    appointment.next_verification_at = (
+        now + timedelta(seconds=pauses[number - 1]) if number <= len(pauses) else None
+    )
+    waits_for_answer = appointment.calcom_sync_status is SyncState.VERIFICATION_PENDING
+    if waits_for_answer or number >= TOLD_FROM_ERROR:
+        finding = Finding(
+            DiscrepancyType.VERIFICATION_ERROR, "VERIFICATION_ERROR", detail=error.message
+        )
+        raise_finding(session, appointment, finding, now=now)
+    else:
+        record_event(
+            session,
+            appointment.id,
+            EventKind.VERIFICATION_FAILED,
+            at=now,
+            code=error.code,
+            detail=error.message,
+        )
+    return Outcome.ERROR
+
+
+def _count(appointment: Appointment) -> None:
+    """Verifications since the last agreement (S2.5)."""
+    appointment.sync_attempt_count = (appointment.sync_attempt_count or 0) + 1

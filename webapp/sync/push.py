@@ -1,0 +1,169 @@
+"""Push: an intent is claimed, carried to Cal.com and settled; the job commits between the steps.
+
+1. claim   compare-and-swap to in_flight with a lease and a token; the try is on record before
+           the first call, so a worker that dies leaves "unknown outcome", never "nothing sent"
+2. carry   the calls (`carry`), no transaction open
+3. settle  only with the token: a worker that lost its lease changes nothing any more
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from webapp.calcom.payloads import NewAttendee
+from webapp.models.appointment import Appointment
+from webapp.models.company import Company, ConnectionState
+from webapp.models.customer import Customer
+from webapp.models.intent import Attempt, Intent, IntentStatus
+from webapp.models.service import Service
+from webapp.models.tenancy import require_company_id
+from webapp.sync.carry import Known, Wish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a worker holds while it carries an intent: plain values, no row."""
+
+    intent_id: int
+    appointment_id: int
+    token: uuid.UUID
+    attempt_number: int
+    wish: Wish | None
+    """None: the service has no event type, nothing can be sent."""
+    known: Known
+    last_call_at: datetime | None
+    host: str
+    needs_reconnect: bool
+    """The company's key was refused lately: ask `/me` before anything is sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """How long a claim holds, and until when a listing after a write isn't trusted; seconds."""
+
+    seconds: float
+    look_trust_seconds: float
+    reconnect_seconds: float
+
+
+def claim_intent(session: Session, intent_id: int, *, now: datetime, lease: Lease) -> Claim | None:
+    """Take an intent that is due, or whose lease ran out; None: it isn't ours to carry now.
+
+    Marks the outcome as unknown until it is settled. The caller commits before the first call.
+    """
+    intent = _due_intent(session, intent_id, now)
+    if intent is None:
+        return None
+    company = session.get_one(Company, require_company_id())
+    if company.is_paused or _waits_for_connection(intent, company, now, lease):
+        return None
+    appointment = session.get_one(Appointment, (intent.company_id, intent.appointment_id))
+    claim = _describe(session, intent, appointment, company, now, lease)
+    _take(session, intent, claim, now=now, lease=lease)
+    appointment.last_sync_attempt_at = now
+    try:
+        session.flush()
+    except IntegrityError:
+        # Another intent of this appointment is in flight: the database lets only one.
+        session.rollback()
+        return None
+    return claim
+
+
+def _due_intent(session: Session, intent_id: int, now: datetime) -> Intent | None:
+    return session.scalar(
+        select(Intent)
+        .where(
+            Intent.company_id == require_company_id(),
+            Intent.id == intent_id,
+            or_(
+                and_(Intent.status == IntentStatus.WAITING, Intent.due_at <= now),
+                and_(Intent.status == IntentStatus.IN_FLIGHT, Intent.lease_until <= now),
+            ),
+        )
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _waits_for_connection(intent: Intent, company: Company, now: datetime, lease: Lease) -> bool:
+    """While the key is refused one push at a time asks again; the others wait, unspent."""
+    if (
+        company.calcom_api_key is not None
+        and company.connection_state is not ConnectionState.BROKEN
+    ):
+        return False
+    checked_at = company.connection_checked_at
+    next_check = checked_at and checked_at + timedelta(seconds=lease.reconnect_seconds)
+    if company.calcom_api_key is not None and (next_check is None or next_check <= now):
+        company.connection_checked_at = now
+        return False
+    if intent.status is IntentStatus.WAITING:
+        intent.due_at = next_check or now + timedelta(seconds=lease.reconnect_seconds)
+    return True
+
+
+def _take(session: Session, intent: Intent, claim: Claim, *, now: datetime, lease: Lease) -> None:
+    intent.status = IntentStatus.IN_FLIGHT
+    intent.lease_token = claim.token
+    intent.lease_until = now + timedelta(seconds=lease.seconds)
+    intent.has_unknown_outcome = claim.wish is not None
+    intent.last_call_at = now
+    if claim.wish is not None and claim.wish.is_live:
+        intent.sent_starts = sorted({*intent.sent_starts, claim.wish.starts_at})
+    session.add(Attempt(intent_id=intent.id, started_at=now, lease_token=claim.token))
+
+
+def _describe(
+    session: Session,
+    intent: Intent,
+    appointment: Appointment,
+    company: Company,
+    now: datetime,
+    lease: Lease,
+) -> Claim:
+    trusted_at = intent.last_call_at and intent.last_call_at + timedelta(
+        seconds=lease.look_trust_seconds
+    )
+    return Claim(
+        intent_id=intent.id,
+        appointment_id=appointment.id,
+        token=uuid.uuid4(),
+        attempt_number=intent.attempt_count + 1,
+        wish=_wish(session, intent, appointment),
+        known=Known(
+            uid=appointment.calcom_v2_booking_id,
+            starts_at=appointment.base_starts_at,
+            must_look=intent.has_unknown_outcome,
+            sent_starts=tuple(intent.sent_starts),
+            may_lag=trusted_at is not None and now < trusted_at,
+        ),
+        last_call_at=intent.last_call_at,
+        host=company.calcom_host,
+        needs_reconnect=company.connection_state is ConnectionState.BROKEN,
+    )
+
+
+def _wish(session: Session, intent: Intent, appointment: Appointment) -> Wish | None:
+    service = session.get_one(Service, (appointment.company_id, appointment.service_id))
+    customer = session.get_one(Customer, (appointment.company_id, appointment.customer_id))
+    if service.calcom_event_type_id is None:
+        return None
+    return Wish(
+        is_live=appointment.is_live,
+        starts_at=appointment.starts_at,
+        event_type_id=service.calcom_event_type_id,
+        attendee=NewAttendee(
+            name=customer.name,
+            email=customer.email,
+            phone_number=customer.phone,
+            time_zone=customer.time_zone,
+            language=customer.language,
+        ),
+        guests=tuple(appointment.guests),
+        sync_key=appointment.sync_key,
+        reason=intent.reason,
+    )

@@ -1,0 +1,90 @@
+"""What a person may do about a finding, one click each."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from webapp.models.appointment import Appointment, Origin, move_sync_state
+from webapp.models.discrepancy import open_discrepancy
+from webapp.models.history import EventKind, record_event
+from webapp.models.intent import IntentKind
+from webapp.models.sync_state import RETRIABLE, SyncState
+from webapp.sync.booking import Change
+from webapp.sync.intents import has_unfinished_intent, lock_appointment, want
+
+
+def request_retry(
+    session: Session, appointment: Appointment, *, now: datetime, user_id: int | None
+) -> bool:
+    """Verify again now, counting from nought; False where its state has nothing to retry.
+
+    The discrepancy stays open until the verification says something.
+    """
+    locked = lock_appointment(session, appointment.id)
+    if locked is None or has_unfinished_intent(session, locked.id):
+        return False
+    moved = move_sync_state(
+        session,
+        locked.id,
+        SyncState.VERIFICATION_PENDING,
+        only_from=RETRIABLE,
+        sync_attempt_count=0,
+        absence_first_seen_at=None,
+        next_verification_at=now,
+        verification_requested_at=now,
+    )
+    if moved:
+        record_event(session, locked.id, EventKind.RETRY_REQUESTED, at=now, user_id=user_id)
+    return moved
+
+
+def push_again(
+    session: Session, appointment: Appointment, *, now: datetime, user_id: int | None
+) -> Change | None:
+    """Carry our side to Cal.com anew; None where there is nothing to push.
+
+    For a booking that is gone this makes a new one, and looks for one with our key first.
+    """
+    locked = lock_appointment(session, appointment.id)
+    if (
+        locked is None
+        or not locked.can_be_pushed_again
+        or has_unfinished_intent(session, locked.id)
+    ):
+        return None
+    if locked.calcom_sync_status is SyncState.ORPHANED_LOCAL or _was_cancelled_there(
+        session, locked
+    ):
+        forget_booking(locked)
+    record_event(session, locked.id, EventKind.PUSH_REQUESTED, at=now, user_id=user_id)
+    intent_id = want(
+        session,
+        locked,
+        _kind_of_wish(locked),
+        origin=Origin.ADMIN,
+        now=now,
+        user_id=user_id,
+        look_first=True,
+    )
+    return Change(locked.id, intent_id)
+
+
+def _was_cancelled_there(session: Session, appointment: Appointment) -> bool:
+    """A cancelled booking can't be moved: keeping ours means booking anew (API.md §2)."""
+    found = open_discrepancy(session, appointment.id)
+    fields = found.evidence.get("fields", {}) if found else {}
+    return appointment.is_live and fields.get("status", {}).get("theirs") == "cancelled"
+
+
+def forget_booking(appointment: Appointment) -> None:
+    """The uid leads nowhere any more; the alias stays, so that late news of it finds its home."""
+    appointment.calcom_v2_booking_id = None
+    appointment.base_starts_at = appointment.base_ends_at = None
+    appointment.base_status = appointment.base_uid = None
+    appointment.base_remote_updated_at = None
+
+
+def _kind_of_wish(appointment: Appointment) -> IntentKind:
+    if not appointment.is_live:
+        return IntentKind.CANCEL
+    return IntentKind.RESCHEDULE if appointment.is_known_to_calcom else IntentKind.CREATE

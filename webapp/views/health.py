@@ -1,0 +1,51 @@
+"""Whether the process lives, and whether what it needs can be reached; for machines, no login."""
+
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from webapp.application import ROOT, settings
+from webapp.extensions import db
+from webapp.jobs.queues import connect_for_web
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+def live() -> ResponseReturnValue:
+    """The process answers."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+def ready() -> ResponseReturnValue:
+    """Each dependency with its state; 503 where pages can't be served.
+
+    Redis away is reported but doesn't make the web unready: pages and bookings go on without it.
+    """
+    checks = {"database": _database(), "redis": _redis()}
+    is_ready = checks["database"] == "ok"
+    return jsonify(status="ok" if is_ready else "unready", checks=checks), 200 if is_ready else 503
+
+
+def _database() -> str:
+    try:
+        with db.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+            current = MigrationContext.configure(connection).get_current_heads()
+    except DBAPIError as error:
+        return f"unreachable: {type(error.orig).__name__}"
+    wanted = ScriptDirectory(str(ROOT / "migrations")).get_heads()
+    return "ok" if set(current) == set(wanted) else "migrations are missing: run `db upgrade`"
+
+
+def _redis() -> str:
+    try:
+        connect_for_web(settings().redis_url).ping()
+    except RedisError as error:
+        return f"unreachable: {type(error).__name__}"
+    return "ok"

@@ -1,0 +1,100 @@
+"""The worker (`python worker.py`) and the scheduler (`python worker.py scheduler`).
+
+Any number of either may run, on any machine. A worker carries out jobs inside the application's
+context. One scheduler leads: it beats the pulse and is rq-scheduler's clock; the others stand by.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+
+from flask import Flask
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Worker
+from rq.serializers import JSONSerializer
+
+from webapp import create_app
+from webapp.extensions import db
+from webapp.jobs import pulse, queues, schedule
+from webapp.logs import log
+
+ASSERT_LIST_SECONDS = 5.0
+
+
+class LockstepWorker(Worker):
+    """An RQ worker that is back soon after Redis is: by default it waits up to a minute."""
+
+    max_connection_wait_time = 2.0
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    app = create_app()
+    os.register_at_fork(after_in_child=lambda: _forget_connections(app))
+    with app.app_context():
+        return _schedule(app) if arguments.role == "scheduler" else _work(app, arguments.burst)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("role", nargs="?", choices=["work", "scheduler"], default="work")
+    parser.add_argument("--burst", action="store_true", help="end when the queues are empty")
+    return parser
+
+
+def _forget_connections(app: Flask) -> None:
+    """A forked child must not share the parent's database connections."""
+    with app.app_context():
+        db.engine.dispose(close=False)
+
+
+def _work(app: Flask, burst: bool) -> int:
+    connection = _connect(app)
+    worker = LockstepWorker(
+        [queues.queue(name, connection) for name in queues.NAMES],
+        connection=connection,
+        job_class=queues.JsonJob,
+        serializer=JSONSerializer,
+    )
+    worker.work(burst=burst, with_scheduler=False, logging_level="WARNING")
+    return 0
+
+
+def _schedule(app: Flask) -> int:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    connection = queues.connect_for_web(app.extensions["settings"].redis_url)
+    leadership = pulse.Leadership()
+    pause = app.extensions["settings"].pulse_seconds
+    next_assertion = 0.0
+    while not stop.wait(pause):
+        if leadership.is_held():
+            pulse.beat_or_log(connection, lambda what: log("pulse").warning("away", what=what))
+            next_assertion = _keep_clock(connection, next_assertion)
+    leadership.release()
+    return 0
+
+
+def _keep_clock(connection: Redis, next_assertion: float) -> float:
+    """Serve rq-scheduler's list; returns when it is to be asserted again (monotonic seconds)."""
+    try:
+        if time.monotonic() >= next_assertion:
+            schedule.assert_list(connection)
+            next_assertion = time.monotonic() + ASSERT_LIST_SECONDS
+        schedule.hand_over_due(connection)
+    except RedisError as error:
+        log("schedule").warning("away", what=f"redis: {type(error).__name__}")
+    return next_assertion
+
+
+def _connect(app: Flask) -> Redis:
+    return Redis.from_url(app.extensions["settings"].redis_url, socket_connect_timeout=2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
