@@ -1,0 +1,1 @@
+"""How Cal.com speaks: client, payloads in our words, errors, signatures; all by plain values."""

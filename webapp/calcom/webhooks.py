@@ -1,0 +1,211 @@
+"""What a webhook says, in our words: a hint, fast and lossy, while Cal.com's state is the truth.
+
+The rows of the trigger table (uid under another name, flat meetings, absent metadata) are read
+here, so that nobody else has to know them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from webapp.calcom import untrusted
+from webapp.calcom.payloads import Attendee, BookingStatus, Metadata
+from webapp.calcom.reading import read_attendees, read_status
+from webapp.calcom.redaction import redact
+from webapp.calcom.untrusted import EMAIL_LIMIT, ShapeError
+
+__all__ = ["Delivery", "DeliveryError", "NoShow", "Trigger", "parse_delivery", "redact"]
+
+
+class Trigger(StrEnum):
+    """The triggers that have an effect or a reason; any other is UNKNOWN, kept and ignored."""
+
+    CREATED = "BOOKING_CREATED"
+    RESCHEDULED = "BOOKING_RESCHEDULED"
+    REQUESTED = "BOOKING_REQUESTED"
+    CANCELLED = "BOOKING_CANCELLED"
+    REJECTED = "BOOKING_REJECTED"
+    NO_SHOW_UPDATED = "BOOKING_NO_SHOW_UPDATED"
+    PAID = "BOOKING_PAID"
+    PAYMENT_INITIATED = "BOOKING_PAYMENT_INITIATED"
+    MEETING_STARTED = "MEETING_STARTED"
+    MEETING_ENDED = "MEETING_ENDED"
+    RECORDING_READY = "RECORDING_READY"
+    OUT_OF_OFFICE_CREATED = "OOO_CREATED"
+    PING = "PING"
+    UNKNOWN = "UNKNOWN"
+
+
+# Flat: no `payload`, `id` for bookingId, and `createdAt` is the booking's.
+_MEETINGS = frozenset({Trigger.MEETING_STARTED, Trigger.MEETING_ENDED})
+_WITHOUT_BOOKING = frozenset({Trigger.OUT_OF_OFFICE_CREATED, Trigger.UNKNOWN})
+
+Fields = Mapping[str, object]
+
+
+class DeliveryError(ValueError):
+    """A body that can't be read; `reason` names the part (`json`, `trigger`, `payload`, `uid`,
+    `time`), never what stood there.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"unreadable delivery: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class NoShow:
+    """A guest marked as absent, or no longer so."""
+
+    email: str
+    absent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One webhook. What its trigger doesn't carry is None or empty; instants are aware, UTC.
+
+    `uid` is the booking's current uid (the **new** one of a reschedule), `old_uid` the former.
+    `sent_at` orders deliveries; MEETING_* have none, their `booking_created_at` says nothing of
+    the order. `metadata` is absent on cancelled and rejected: match those by uid. `is_ping`: a
+    test, whatever its label, that must change nothing. `is_seat`: perhaps one seat of many, so a
+    cancellation may leave the booking alive.
+    """
+
+    trigger: Trigger
+    trigger_text: str
+    sent_at: datetime | None
+    booking_created_at: datetime | None = None
+    uid: str | None = None
+    old_uid: str | None = None
+    booking_id: int | None = None
+    status: BookingStatus | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    old_start: datetime | None = None
+    old_end: datetime | None = None
+    length_minutes: int | None = None
+    event_type_id: int | None = None
+    metadata: Metadata = field(default_factory=dict)
+    attendees: tuple[Attendee, ...] = ()
+    organizer_email: str = ""
+    title: str = ""
+    location: str = ""
+    cancellation_reason: str = ""
+    rejection_reason: str = ""
+    request_reschedule: bool = False
+    is_ping: bool = False
+    is_seat: bool = False
+    no_shows: tuple[NoShow, ...] = ()
+
+
+def parse_delivery(raw: bytes) -> Delivery:
+    """Reads the raw body of a webhook, whose signature the caller has verified.
+
+    Raises DeliveryError and nothing else, whatever the bytes are.
+    """
+    envelope = _envelope(raw)
+    trigger_text = untrusted.line(envelope.get("triggerEvent"), 100)
+    if not trigger_text:
+        raise DeliveryError("trigger")
+    trigger = _trigger(trigger_text)
+    try:
+        return _delivery(trigger, trigger_text, envelope)
+    except ShapeError as problem:
+        raise DeliveryError(str(problem)) from None
+
+
+def _envelope(raw: bytes) -> Fields:
+    try:
+        parsed = untrusted.parse_json(raw)
+    except ShapeError:
+        raise DeliveryError("json") from None
+    if not isinstance(parsed, dict):
+        raise DeliveryError("json")
+    return parsed
+
+
+def _trigger(name: str) -> Trigger:
+    try:
+        return Trigger(name)
+    except ValueError:
+        return Trigger.UNKNOWN
+
+
+def _payload(envelope: Fields, trigger: Trigger) -> Fields:
+    payload = envelope.get("payload")
+    if not isinstance(payload, dict) and trigger is not Trigger.UNKNOWN:
+        raise DeliveryError("payload")
+    return untrusted.mapping(payload)
+
+
+def _delivery(trigger: Trigger, trigger_text: str, envelope: Fields) -> Delivery:
+    is_flat = trigger in _MEETINGS and "payload" not in envelope
+    payload = envelope if is_flat else _payload(envelope, trigger)
+    created_at = untrusted.optional_instant(envelope.get("createdAt"))
+    uid = untrusted.uid(payload.get("uid") or payload.get("bookingUid"))
+    booking_id = untrusted.integer(payload.get("id" if is_flat else "bookingId"))
+    knows_no_booking = uid is None and booking_id is None
+    bare = Delivery(
+        trigger=trigger,
+        trigger_text=trigger_text,
+        sent_at=None if is_flat else created_at,
+        booking_created_at=created_at if is_flat else None,
+        uid=uid,
+        old_uid=untrusted.uid(payload.get("rescheduleUid") or payload.get("fromReschedule")),
+        booking_id=booking_id,
+        event_type_id=untrusted.integer(payload.get("eventTypeId")),
+        is_ping=knows_no_booking and trigger not in _WITHOUT_BOOKING,
+        no_shows=_no_shows(payload) if trigger is Trigger.NO_SHOW_UPDATED else (),
+    )
+    return _with_details(bare, payload)
+
+
+def _with_details(delivery: Delivery, payload: Fields) -> Delivery:
+    return replace(
+        delivery,
+        status=_status(payload),
+        start=untrusted.optional_instant(payload.get("startTime")),
+        end=untrusted.optional_instant(payload.get("endTime")),
+        old_start=untrusted.optional_instant(payload.get("rescheduleStartTime")),
+        old_end=untrusted.optional_instant(payload.get("rescheduleEndTime")),
+        length_minutes=untrusted.integer(payload.get("length")),
+        metadata=untrusted.metadata(payload.get("metadata")),
+        attendees=read_attendees(payload.get("attendees")),
+        organizer_email=_organizer_email(payload),
+        title=untrusted.line(payload.get("title")),
+        location=untrusted.line(payload.get("location"), 2_000),
+        cancellation_reason=untrusted.text(payload.get("cancellationReason")),
+        rejection_reason=untrusted.text(payload.get("rejectionReason")),
+        request_reschedule=payload.get("requestReschedule") is True,
+        is_seat=_is_seat(payload),
+    )
+
+
+def _status(payload: Fields) -> BookingStatus | None:
+    return None if payload.get("status") is None else read_status(payload["status"])[0]
+
+
+def _organizer_email(payload: Fields) -> str:
+    """Flat deliveries name the host `user`."""
+    host = untrusted.mapping(payload.get("organizer") or payload.get("user"))
+    return untrusted.line(host.get("email"), EMAIL_LIMIT)
+
+
+def _is_seat(payload: Fields) -> bool:
+    people = (untrusted.mapping(each) for each in untrusted.items(payload.get("attendees")))
+    return any(
+        each.get(name)
+        for each in (payload, *people)
+        for name in ("seatUid", "bookingSeat", "seatsPerTimeSlot", "attendeeSeatId")
+    )
+
+
+def _no_shows(payload: Fields) -> tuple[NoShow, ...]:
+    people = (untrusted.mapping(each) for each in untrusted.items(payload.get("attendees")))
+    return tuple(
+        NoShow(untrusted.line(each.get("email"), EMAIL_LIMIT), each.get("noShow") is True)
+        for each in people
+        if each.get("email")
+    )
