@@ -12,18 +12,20 @@ from tests.factories import Tenant, make_company
 from webapp import clock
 from webapp.extensions import db
 from webapp.jobs.queues import KINDS
-from webapp.models.appointment import Appointment, Origin
+from webapp.models.appointment import Appointment, AppointmentStatus, Origin
 from webapp.models.crossing import due_rows
 from webapp.models.customer import Customer
 from webapp.models.discrepancy import Discrepancy
 from webapp.models.history import HistoryEvent
 from webapp.models.intent import Intent
 from webapp.models.notification import Notification
+from webapp.models.run import Run, RunScope
 from webapp.models.service import Service
 from webapp.models.tenancy import as_company
 from webapp.sandbox.server import RunningSandbox
 from webapp.sync.booking import book_appointment, cancel_appointment, reschedule_appointment
 from webapp.sync.review import push_again, request_retry
+from webapp.sync.runs import start_run
 from webapp.sync.verify import request_verification
 
 
@@ -156,6 +158,32 @@ class Desk:
             db.session.commit()
         return change is not None
 
+    def verify_automatically(self, appointment_id: int) -> None:
+        """What a run does with one appointment, without anybody having asked."""
+        clock.advance(timedelta(minutes=10))
+        run_job("verification", self.company.id, appointment_id)
+
+    def start_run(self) -> int | None:
+        with as_company(self.company.id):
+            run_id = start_run(db.session(), scope=RunScope.REQUESTED, now=clock.now())
+            db.session.commit()
+        return run_id
+
+    def run(self) -> Run:
+        """Verify the whole company; returns the run as it ended, detached."""
+        run_id = self.start_run()
+        assert run_id is not None, "a run is running already"
+        run_job("run", self.company.id, run_id)
+        with as_company(self.company.id):
+            run = db.session.get_one(Run, (self.company.id, run_id))
+            db.session.expunge(run)
+            return run
+
+    def set_status(self, appointment_id: int, status: AppointmentStatus) -> None:
+        with as_company(self.company.id):
+            self._row(appointment_id).status = status
+            db.session.commit()
+
     def work(self) -> None:
         """Do whatever is due now, until nothing is."""
         for _ in range(50):
@@ -191,6 +219,15 @@ class Desk:
                 .order_by(HistoryEvent.id)
             )
             return [row.kind.value for row in rows]
+
+    def evidence(self, appointment_id: int) -> Any:
+        """What the open discrepancy of an appointment says."""
+        with as_company(self.company.id):
+            return db.session.scalars(
+                select(Discrepancy.evidence).where(
+                    Discrepancy.appointment_id == appointment_id, Discrepancy.resolved_at.is_(None)
+                )
+            ).one()
 
     def open_findings(self) -> list[tuple[int, str, str]]:
         with as_company(self.company.id):

@@ -251,6 +251,8 @@ def _bring_to_time(wish: Wish, remote: Booking, trip: _Trip) -> Booking:
 def _reschedule(wish: Wish, uid: str, trip: _Trip) -> Booking:
     try:
         return trip.reschedule(uid, wish.starts_at, wish.reason)
+    except AlreadyCancelled as refusal:
+        raise CancelledThere(refusal.code, refusal.message, refusal.status) from refusal
     except Conflict as conflict:
         if conflict.successor_uid is None:
             raise
@@ -271,7 +273,7 @@ def _end(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
 
 def _cancel(wish: Wish, uid: str, trip: _Trip) -> Booking:
     try:
-        return trip.cancel(uid, wish.reason or DEFAULT_REASON)
+        return trip.cancel(uid, (wish.reason or "").strip() or DEFAULT_REASON)
     except AlreadyCancelled:
         last = trip.follow(uid)
         if last.status not in LIVE_BOOKINGS or last.uid == uid:

@@ -114,7 +114,7 @@ def note_progress(
         .values(
             {
                 Run.cursor_id: appointment_id,
-                Run.compared_count: Run.compared_count + (outcome is not Outcome.SKIPPED),
+                Run.compared_count: Run.compared_count + int(outcome is not Outcome.SKIPPED),
                 counter: counter + 1,
                 Run.lease_until: now + RUN_LEASE,
             }
