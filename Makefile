@@ -1,0 +1,166 @@
+# Everything one types here. `make help` lists it.
+#
+# Long-running recipes are one command with `exec`: make hands SIGTERM to its child, and a shell in
+# between would keep it. What another user made (root, on the same clone) is left alone: `.venv` and
+# `.demo` then get the user's number appended, or lie in ~/.cache if the clone isn't writable.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+
+own = $(shell if [ -O $(1) ]; then echo $(1); \
+	elif ! [ -w . ]; then echo "$$HOME/.cache/lockstep-$$(pwd | cksum | cut -d ' ' -f 1)/$(1)"; \
+	elif [ -e $(1) ]; then echo $(1)-$$(id -u); else echo $(1); fi)
+
+ifndef VENV
+VENV := $(call own,.venv)
+endif
+ifndef DEMO_DIR
+DEMO_DIR := $(call own,.demo)
+endif
+ifneq ($(words $(VENV)),1)
+$(error VENV must not contain a space: make can't handle that. A relative path helps)
+endif
+export DEMO_DIR
+
+PY := $(VENV)/bin/python
+PORT ?= 8000
+ARGS ?=
+# crontab (of rq-scheduler) is the one dependency without a wheel; it is pure Python.
+INSTALL := $(PY) -m pip install --require-hashes --only-binary :all: --no-binary crontab \
+	--no-input --disable-pip-version-check --root-user-action ignore
+SUPERVISOR := $(PY) -m webapp.supervisor
+SETTINGS := $(SUPERVISOR) with $(PY) -m
+
+# In CI a missing browser is a failure, not a reason to skip.
+ifeq ($(CI)$(filter check,$(MAKECMDGOALS)),truecheck)
+export REQUIRE_BROWSER := 1
+endif
+
+# A virtual environment whose Python has gone or can't be reached is made anew.
+ifneq ($(shell [ ! -e $(VENV)/made ] || $(PY) -c '' 2>/dev/null || echo broken),)
+$(shell rm -f $(VENV)/made)
+endif
+
+# Caches lie in the user's own environment, for the same reason.
+export MYPY_CACHE_DIR := $(VENV)/cache/mypy
+export RUFF_CACHE_DIR := $(VENV)/cache/ruff
+export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/cache/hypothesis
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: $(VENV)/demo.stamp ## run everything with sample data until Ctrl-C (PORT, SANDBOX_PORT, DEMO_DIR)
+	@exec $(SUPERVISOR) demo --follow-make
+
+.PHONY: demo-reset
+demo-reset: $(VENV)/demo.stamp ## the same, after throwing the demo's data away
+	@exec $(SUPERVISOR) demo --follow-make --fresh
+
+.PHONY: test
+test: $(VENV)/dev.stamp ## run all tests on embedded servers (ARGS="-k word")
+	@exec $(PY) -m pytest -n 2 -o cache_dir=$(VENV)/cache/pytest $(ARGS)
+
+.PHONY: check
+check: format-check lint types templates test ## what CI runs: format, lint, types, templates, tests
+
+.PHONY: format-check
+format-check: $(VENV)/dev.stamp ## say whether `make format` would change anything
+	@exec $(PY) -m ruff format --check .
+
+.PHONY: format
+format: $(VENV)/dev.stamp ## format the code and sort its imports
+	@$(PY) -m ruff check --quiet --select I --fix .
+	@exec $(PY) -m ruff format .
+
+.PHONY: lint
+lint: $(VENV)/dev.stamp ## look for mistakes in the code
+	@exec $(PY) -m ruff check .
+
+.PHONY: types
+types: $(VENV)/dev.stamp ## check the types
+	@exec $(PY) -m mypy
+
+.PHONY: templates
+templates: $(VENV)/dev.stamp ## check the format of the templates and look for mistakes in them
+	@exec $(PY) -m djlint --check --lint templates
+
+.PHONY: translations
+translations: $(VENV)/dev.stamp ## collect the strings, update the catalogues, compile them
+	@$(VENV)/bin/pybabel -q extract -F babel.cfg -k _l -k lazy_gettext --sort-by-file --no-location \
+		--project Lockstep -o webapp/translations/messages.pot webapp templates
+	@$(VENV)/bin/pybabel -q update -i webapp/translations/messages.pot -d webapp/translations
+	@exec $(VENV)/bin/pybabel -q compile -d webapp/translations
+
+.PHONY: run
+run: $(VENV)/demo.stamp ## the web server alone, with your settings or else the demo's
+	@exec $(SETTINGS) gunicorn --bind 127.0.0.1:$(PORT) --workers 2 --threads 4 \
+		--no-control-socket 'webapp:create_app()'
+
+.PHONY: worker
+worker: $(VENV)/demo.stamp ## one worker alone, likewise
+	@exec $(SUPERVISOR) with $(PY) worker.py
+
+.PHONY: scheduler
+scheduler: $(VENV)/demo.stamp ## the scheduler alone, likewise
+	@exec $(SUPERVISOR) with $(PY) worker.py scheduler
+
+.PHONY: flask
+flask: $(VENV)/demo.stamp ## a command of the application: make flask ARGS="db current"
+	@exec $(SETTINGS) flask --app webapp $(ARGS)
+
+.PHONY: lock
+lock: $(VENV)/lock-tool/stamp ## write locks/ anew from pyproject.toml (ARGS="--upgrade")
+	@$(COMPILE) --extra embedded --extra dev -o locks/dev.txt
+	@$(COMPILE) --extra embedded -c locks/dev.txt -o locks/demo.txt
+	@exec $(COMPILE) -c locks/dev.txt -o locks/app.txt
+
+# uv, because other tools write this machine's paths and platform into the lock.
+COMPILE = $(VENV)/lock-tool/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
+	--python-version 3.11 $(ARGS) pyproject.toml
+
+.PHONY: clean
+clean: ## remove virtual environments and caches (the demo's data stays)
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/demo.stamp: locks/demo.txt $(VENV)/made
+	@exec $(INSTALL) -r locks/demo.txt >&2
+	@touch $@
+
+$(VENV)/dev.stamp: locks/dev.txt $(VENV)/made
+	@exec $(INSTALL) -r locks/dev.txt >&2
+	@touch $@
+
+$(VENV)/lock-tool/stamp: $(VENV)/made
+	@$(PY) -m venv $(VENV)/lock-tool
+	@$(VENV)/lock-tool/bin/python -m pip install --disable-pip-version-check uv >&2
+	@touch $@
+
+# Only up to 3.12 a Redis comes with the dependencies; who has one may as well have a newer Python.
+PYTHONS := $(if $(shell command -v redis-server || command -v valkey-server),\
+	python3.13 python3.12 python3.11 python3,python3.12 python3.11 python3.13 python3)
+
+$(VENV)/made:
+	@if $(PY) -m pip --version >/dev/null 2>&1; then touch $@; exit 0; fi; \
+	found=; for python in $(PYTHONS); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		found=$$python; \
+		"$$python" -c 'import venv, ensurepip' 2>/dev/null || continue; \
+		echo "Making $(VENV) with $$("$$python" --version)" >&2; \
+		if ! mkdir -p $(VENV) || ! [ -w $(VENV) ]; then \
+			echo "$$(pwd) is not writable for you. Clone it as yourself, or choose your own" \
+				"places: make VENV=<folder> DEMO_DIR=<folder>" >&2; exit 1; \
+		fi; \
+		"$$python" -m venv --clear $(VENV) || exit 1; \
+		echo '*' > $(VENV)/.gitignore; touch $@; exit 0; \
+	done; \
+	if [ -n "$$found" ]; then \
+		echo "$$found can't make virtual environments: on Debian and Ubuntu," \
+			"apt-get install python3-venv" >&2; \
+	else \
+		echo "Lockstep needs Python 3.11 or newer, and found none on the PATH" >&2; \
+	fi; exit 1

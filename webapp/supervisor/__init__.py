@@ -1,0 +1,1 @@
+"""The demo's processes as one: started in order, watched, restarted, stopped in order."""
