@@ -2,7 +2,6 @@
 work that is due done in this process, and what Cal.com then holds."""
 
 from datetime import datetime, timedelta
-from importlib import import_module
 from typing import Any
 
 import httpx
@@ -11,9 +10,8 @@ from sqlalchemy import select
 from tests.factories import Tenant, make_company
 from webapp import clock
 from webapp.extensions import db
-from webapp.jobs.queues import KINDS
+from webapp.jobs.inline import run_job, work_off_due
 from webapp.models.appointment import Appointment, AppointmentStatus, Origin
-from webapp.models.crossing import due_rows
 from webapp.models.customer import Customer
 from webapp.models.discrepancy import Discrepancy
 from webapp.models.history import HistoryEvent
@@ -186,14 +184,7 @@ class Desk:
 
     def work(self) -> None:
         """Do whatever is due now, until nothing is."""
-        for _ in range(50):
-            rows = due_rows(db.session(), clock.now(), 100)
-            db.session.rollback()
-            if not rows:
-                return
-            for kind, company_id, row_id in rows:
-                run_job(kind, company_id, row_id)
-        raise AssertionError(f"work that never ends: {rows}")
+        work_off_due()
 
     def work_through(self, seconds: float, step: float = 1.0) -> None:
         """Let time pass, doing what falls due meanwhile."""
@@ -263,12 +254,6 @@ class Desk:
 
     def _row(self, appointment_id: int) -> Appointment:
         return db.session.get_one(Appointment, (self.company.id, appointment_id))
-
-
-def run_job(kind: str, company_id: int, row_id: int) -> None:
-    """Carry out the job of a due row here and now, as a worker would."""
-    module, _, function = KINDS[kind][1].rpartition(".")
-    getattr(import_module(module), function)(company_id, row_id)
 
 
 def in_days(days: int, hour: int = 10) -> datetime:

@@ -50,17 +50,17 @@ def stand_in_plan(choices: Choices, words: list[str]) -> Plan:
     worker = _python(DYING) if "dying" in words else _python(WORKER, *words)
     return Plan(
         before=[Step("migrations", _python(FAILING if "failing" in words else CHECK))],
-        programs=[
+        first=[
             Program(
                 "web",
                 _python(WEB, port),
                 port=choices.port,
                 port_variable="PORT",
                 health_url=f"{choices.url}/healthz",
-            ),
-            Program("worker-1", worker, stop_seconds=2),
+            )
         ],
-        after=[Step("seed", _python(CHECK), echo=True)],
+        between=[Step("seed", _python(CHECK), echo=True)],
+        then=[Program("worker-1", worker, stop_seconds=2)],
         announcement=[f"Lockstep is ready: {choices.url}", "accounts"],
     )
 

@@ -199,7 +199,7 @@ def test_a_verification_skips_an_appointment_whose_push_is_still_on_its_way(desk
 
 
 def test_a_run_finds_what_disagrees_and_counts_what_it_compared(desk: Desk) -> None:
-    first, second, third = (desk.book(in_days(day)) for day in (5, 6, 7))
+    _, second, _ = (desk.book(in_days(day)) for day in (5, 6, 7))
     desk.work()
     clock.advance(timedelta(minutes=10))
     desk.cal.change(
@@ -228,3 +228,21 @@ def test_a_run_whose_key_is_refused_fails_and_tells_once(desk: Desk) -> None:
 
     assert (run.status.value, run.error_code) == ("failed", "UNAUTHORIZED")
     assert desk.inbox(admin.id) == [("connection_broken", True)]
+
+
+def test_what_is_missing_because_its_push_failed_is_told_once_and_says_why(desk: Desk) -> None:
+    admin = make_person(desk.company, Role.ADMIN)
+    desk.cal.fail({"kind": "status", "status": 422, "operation": "bookings.create"})
+    appointment_id = desk.book(in_days(5))
+    desk.work()
+    desk.cal.heal()
+
+    desk.verify_automatically(appointment_id)
+
+    assert desk.appointment(appointment_id).calcom_sync_status is SyncState.ORPHANED_LOCAL
+    assert desk.open_findings() == [(appointment_id, "orphaned_local", "ORPHANED_LOCAL")]
+    assert desk.evidence(appointment_id)["cause"] == "HTTP_422"
+    assert desk.inbox(admin.id) == [("sync_failed", True)]
+    assert desk.push_again(appointment_id)
+    desk.work()
+    assert desk.inbox(admin.id) == [("sync_failed", False)]

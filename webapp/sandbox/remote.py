@@ -6,8 +6,12 @@ from typing import Any, Self
 import httpx
 
 
+class SandboxRefusal(Exception):
+    """The sandbox says no, and why: the slot is taken, the booking unknown."""
+
+
 class RemoteSandbox:
-    """A sandbox at a URL; every method raises httpx.HTTPError where it doesn't do as asked."""
+    """A sandbox at a URL; methods raise SandboxRefusal, or httpx.HTTPError where none answers."""
 
     def __init__(self, url: str, *, timeout_seconds: float = 30.0) -> None:
         self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
@@ -46,5 +50,7 @@ class RemoteSandbox:
 
     @staticmethod
     def _json(answer: httpx.Response) -> Any:
+        if answer.is_client_error:
+            raise SandboxRefusal(answer.text[:300])
         answer.raise_for_status()
         return answer.json()

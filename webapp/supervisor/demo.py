@@ -45,18 +45,16 @@ def run_demo(choices: Choices, plan: Plan, *, fresh: bool = False) -> None:
 
 
 def _start(children: Children, plan: Plan) -> None:
-    for step in plan.before:
-        say(f"Running {step.name}")
-        children.run(step)
-    for program in plan.programs:
-        say(f"Starting {program.name}")
-        children.start(program)
-    for step in plan.after:
-        say(f"Running {step.name}")
-        children.run(step)
-    for program in plan.programs:
-        if program.health_url:
-            _wait_until_healthy(children, program)
+    for steps, programs in ((plan.before, plan.first), (plan.between, plan.then)):
+        for step in steps:
+            say(f"Running {step.name}")
+            children.run(step)
+        for program in programs:
+            say(f"Starting {program.name}")
+            children.start(program)
+        for program in programs:
+            if program.health_url:
+                _wait_until_healthy(children, program)
     children.expect_all_alive()
 
 

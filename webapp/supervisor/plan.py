@@ -32,12 +32,21 @@ class Program:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps and programs in the order of their start; they are stopped the other way round."""
+    """Steps and programs in the order of their start; they are stopped the other way round.
+
+    The sample data is played on a clock set back, so nothing else may be working meanwhile: what
+    it needs comes first, the rest when it is done.
+    """
 
     before: Sequence[Step]
-    programs: Sequence[Program]
-    after: Sequence[Step]
+    first: Sequence[Program]
+    between: Sequence[Step]
+    then: Sequence[Program]
     announcement: Sequence[str]
+
+    @property
+    def programs(self) -> Sequence[Program]:
+        return [*self.first, *self.then]
 
 
 def demo_plan(choices: Choices) -> Plan:
@@ -45,8 +54,9 @@ def demo_plan(choices: Choices) -> Plan:
     flask = [sys.executable, "-m", "flask", "--app", "webapp"]
     return Plan(
         before=[Step("migrations", [*flask, "db", "upgrade"])],
-        programs=[_sandbox(choices), _web(choices), *_workers(), _scheduler()],
-        after=[Step("seed", [*flask, "demo", "seed"], echo=True)],
+        first=[_sandbox(choices)],
+        between=[Step("seed", [*flask, "demo", "seed"], echo=True)],
+        then=[_web(choices), *_workers(), _scheduler()],
         announcement=_announcement(choices),
     )
 

@@ -4,6 +4,7 @@ itself when both sides agree again."""
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 from typing import Any
 
 from sqlalchemy import select
@@ -49,6 +50,8 @@ class Finding:
     detail: str | None = None
     differences: Sequence[Difference] = field(default_factory=list)
     remote_updated_at: datetime | None = None
+    cause: str | None = None
+    """The code of the failed push that led to it, where one did."""
 
     @property
     def evidence(self) -> dict[str, Any]:
@@ -59,6 +62,7 @@ class Finding:
         return {
             "fields": fields,
             "detail": self.detail,
+            "cause": self.cause,
             "remote_updated_at": seen and seen.isoformat(),
         }
 
@@ -77,7 +81,7 @@ def raise_finding(
     The same finding seen again renews the row quietly; `changes` are further columns to write.
     """
     appointment_id = appointment.id
-    is_news = _open_or_renew(session, appointment_id, finding, now)
+    step = _open_or_renew(session, appointment_id, finding, now)
     move_sync_state(
         session,
         appointment_id,
@@ -88,8 +92,10 @@ def raise_finding(
         manual_review_flagged_at=appointment.manual_review_flagged_at or now,
         **changes,
     )
-    if is_news:
-        _write_and_tell(session, appointment_id, finding, now=now, intent_id=intent_id)
+    if step is not _Step.RENEWED:
+        _write(session, appointment_id, finding, now=now, intent_id=intent_id)
+    if step is _Step.NEWS:
+        _tell(session, appointment_id, finding, now=now)
 
 
 def close_finding(
@@ -130,20 +136,36 @@ def subject_of(appointment_id: int) -> str:
     return f"appointment:{appointment_id}"
 
 
-def _open_or_renew(session: Session, appointment_id: int, finding: Finding, now: datetime) -> bool:
-    """True where this is news: nothing was open, or something of another type was."""
+class _Step(Enum):
+    """How a finding relates to what is open: a stranger, the same trouble further on, the same."""
+
+    NEWS = auto()
+    FURTHER_ON = auto()
+    RENEWED = auto()
+
+
+def _open_or_renew(session: Session, appointment_id: int, finding: Finding, now: datetime) -> _Step:
     found = open_discrepancy(session, appointment_id)
     if found is None:
         session.add(_new_discrepancy(session, appointment_id, finding, now))
         session.flush()
-        return True
-    is_news = found.type is not finding.type
-    if is_news:
+        return _Step.NEWS
+    step = _step(found, finding)
+    if step is _Step.NEWS:
         close_told(session, TOLD_OF_APPOINTMENTS, subject_of(appointment_id), now=now)
     found.type, found.code = finding.type, finding.code
     found.evidence = finding.evidence
     found.last_seen_at = now
-    return is_news
+    return step
+
+
+def _step(found: Discrepancy, finding: Finding) -> _Step:
+    if found.type is finding.type:
+        return _Step.RENEWED
+    if finding.cause is not None and found.type is DiscrepancyType.SYNC_FAILED:
+        # Missing there because its push failed, of which people were told.
+        return _Step.FURTHER_ON
+    return _Step.NEWS
 
 
 def _new_discrepancy(
@@ -170,7 +192,7 @@ def _new_discrepancy(
     )
 
 
-def _write_and_tell(
+def _write(
     session: Session, appointment_id: int, finding: Finding, *, now: datetime, intent_id: int | None
 ) -> None:
     record_event(
@@ -182,6 +204,9 @@ def _write_and_tell(
         code=finding.code,
         **finding.evidence,
     )
+
+
+def _tell(session: Session, appointment_id: int, finding: Finding, *, now: datetime) -> None:
     tell(
         session,
         NotificationType(finding.type.value),

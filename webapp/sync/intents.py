@@ -98,6 +98,17 @@ def unfinished_intent(session: Session, appointment_id: int) -> Intent | None:
     )
 
 
+def code_of_failed_push(session: Session, appointment_id: int) -> str | None:
+    """Why the appointment's last intent was given up, if it was."""
+    last = session.scalar(
+        select(Intent)
+        .where(Intent.company_id == require_company_id(), Intent.appointment_id == appointment_id)
+        .order_by(Intent.id.desc())
+        .limit(1)
+    )
+    return last.error_code if last is not None and last.status is IntentStatus.FAILED else None
+
+
 def waiting_intent(session: Session, appointment_id: int) -> Intent | None:
     """The change that waits for its turn, locked."""
     return session.scalar(

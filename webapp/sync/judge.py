@@ -13,7 +13,11 @@ from webapp.models.sync_state import SyncState
 from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement
 from webapp.sync.connection import mark_connected, mark_disconnected
 from webapp.sync.findings import Finding, raise_finding
-from webapp.sync.intents import has_unfinished_intent, lock_appointment
+from webapp.sync.intents import (
+    code_of_failed_push,
+    has_unfinished_intent,
+    lock_appointment,
+)
 from webapp.sync.reconcile import (
     Difference,
     differences,
@@ -105,7 +109,11 @@ def _on_absence(
             appointment.verification_requested_at = now
         return Outcome.SUSPECTED
     _count(appointment)
-    finding = Finding(DiscrepancyType.ORPHANED_LOCAL, "ORPHANED_LOCAL")
+    finding = Finding(
+        DiscrepancyType.ORPHANED_LOCAL,
+        "ORPHANED_LOCAL",
+        cause=code_of_failed_push(session, appointment.id) if look.uid is None else None,
+    )
     raise_finding(session, appointment, finding, now=now, next_verification_at=None)
     return Outcome.DISAGREED
 
