@@ -56,6 +56,21 @@ class Cal:
     def heal(self) -> None:
         self._http.delete("/_sandbox/faults").raise_for_status()
 
+    def listen(self, address: str, secret: str) -> None:
+        """Send this account's webhooks there."""
+        triggers = ["BOOKING_CREATED", "BOOKING_RESCHEDULED", "BOOKING_REQUESTED"]
+        triggers += ["BOOKING_CANCELLED", "BOOKING_REJECTED", "MEETING_ENDED"]
+        self.put(
+            "webhooks",
+            {
+                "account": self._account,
+                "subscriberUrl": address,
+                "triggers": [*triggers, "BOOKING_NO_SHOW_UPDATED"],
+                "secret": secret,
+                "active": True,
+            },
+        )
+
     def vanish(self, uid: str) -> None:
         self._http.delete(f"/_sandbox/bookings/{uid}").raise_for_status()
 
@@ -185,6 +200,11 @@ class Desk:
     def work(self) -> None:
         """Do whatever is due now, until nothing is."""
         work_off_due()
+
+    def settle(self) -> None:
+        """Let every webhook arrive and take effect."""
+        self.cal.put("settle", {"seconds": 10})
+        self.work()
 
     def work_through(self, seconds: float, step: float = 1.0) -> None:
         """Let time pass, doing what falls due meanwhile."""

@@ -6,10 +6,12 @@ from typing import cast
 
 from flask import Flask, current_app
 from jinja2 import StrictUndefined
+from sqlalchemy.exc import OperationalError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp import logs
 from webapp.extensions import babel, csrf, db, limiter, login, migrate
+from webapp.models.serving_role import objection_to_role
 from webapp.models.vault import Vault
 from webapp.settings import Settings, SettingsError, load_settings
 
@@ -29,6 +31,7 @@ def make_app(settings: Settings | None = None) -> Flask:
     _configure(app, settings)
     _initialise(app, settings)
     _register(app)
+    _refuse_privileged_role(app)
     return app
 
 
@@ -40,6 +43,22 @@ def settings() -> Settings:
 def vault() -> Vault:
     """The running app's vault."""
     return cast(Vault, current_app.extensions["vault"])
+
+
+def _refuse_privileged_role(app: Flask) -> None:
+    """Walls that the serving role can walk through are none: then there is no start."""
+    with app.app_context():
+        try:
+            with db.engine.connect() as connection:
+                objection = objection_to_role(connection)
+        except OperationalError as error:
+            # PostgreSQL may come up after us; /readyz tells.
+            logs.log("start").warning("database_away", error=type(error.orig).__name__)
+            return
+        finally:
+            db.engine.dispose()
+    if objection is not None:
+        sys.exit(f"Lockstep cannot start: the role in DATABASE_URL {objection}.")
 
 
 def _settings_or_exit() -> Settings:

@@ -1,0 +1,100 @@
+"""Which room may use which: arrows run one way, and some things stay in their rooms."""
+
+import re
+
+import pytest
+
+from tests.contracts.source import Module, modules
+
+ROOT_MODULES = {"application", "clock", "extensions", "logs", "settings"}
+MAY_USE = {
+    "models": {"models", "extensions"},
+    "calcom": {"calcom"},
+    "notify": {"models", "notify"},
+    "insight": {"models", "insight"},
+    "sync": {"models", "calcom", "notify", "sync"},
+    "jobs": {"models", "calcom", "notify", "insight", "sync", "jobs", *ROOT_MODULES},
+    "views": {"models", "calcom", "notify", "insight", "sync", "jobs", "views", *ROOT_MODULES},
+    "sandbox": {"sandbox"},
+    "embedded": {"embedded"},
+    "supervisor": {"supervisor", "embedded"},
+    "extensions": set(),
+    "settings": set(),
+    "clock": set(),
+    "logs": set(),
+}
+PACKAGES_AT_HOME = {
+    "httpx": {"calcom", "sandbox"},
+    "httpcore": {"calcom"},
+    "rq": {"jobs", "worker"},
+    "rq_scheduler": {"jobs"},
+    "flask": {"application", "cli", "views", "models.walls", "sandbox", "demo", "worker", "webapp"},
+}
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
+def test_a_module_uses_only_the_rooms_its_own_may_use(module: Module) -> None:
+    allowed = MAY_USE.get(module.room)
+    if allowed is None:
+        return
+    wrong = [
+        f"{module.path}:{line} imports {name}"
+        for line, name in module.imports()
+        if name.startswith("webapp.") and name.split(".")[1] not in allowed
+    ]
+    assert not wrong, f"move it, or turn the arrow round (HOUSE rooms): {wrong}"
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
+def test_a_package_with_a_home_is_used_only_there(module: Module) -> None:
+    wrong = [
+        f"{module.path}:{line} imports {name}"
+        for line, name in module.imports()
+        for package, homes in PACKAGES_AT_HOME.items()
+        if name.split(".")[0] == package and not _is_in(module, homes)
+    ]
+    assert not wrong, wrong
+
+
+def _is_in(module: Module, homes: set[str]) -> bool:
+    name = module.name.removeprefix("webapp.")
+    return any(name == home or name.startswith(f"{home}.") for home in homes)
+
+
+def test_the_environment_is_read_by_settings_and_the_demos_supervisor_only() -> None:
+    wrong = [
+        str(module.path)
+        for module in modules()
+        if re.search(r"os\.(environ|getenv)", module.text())
+        and module.room not in {"settings", "supervisor"}
+    ]
+    assert not wrong, f"read it through webapp.settings: {wrong}"
+
+
+def test_htmx_headers_are_spoken_in_one_module() -> None:
+    wrong = [
+        str(module.path)
+        for module in modules()
+        if re.search(r"""["']HX-""", module.text()) and module.name != "webapp.views.htmx"
+    ]
+    assert not wrong, f"use a function of webapp.views.htmx: {wrong}"
+
+
+def test_the_present_comes_from_the_clock_in_everything_that_decides() -> None:
+    wrong = [
+        str(module.path)
+        for module in modules()
+        if module.room in {"models", "sync", "notify", "insight", "calcom"}
+        and re.search(r"datetime\.(now|utcnow|today)\(", module.text())
+    ]
+    assert not wrong, f"take `now` as a parameter: {wrong}"
+
+
+def test_only_the_outermost_callers_commit() -> None:
+    wrong = [
+        str(module.path)
+        for module in modules()
+        if module.room in {"models", "sync", "notify", "insight"}
+        and re.search(r"\.commit\(\)", module.text())
+    ]
+    assert not wrong, f"let the view, job or command commit: {wrong}"

@@ -1,0 +1,116 @@
+"""The row is the truth, the queue is transport: what is due reaches the workers, whatever Redis
+forgot, and nothing waits for it twice."""
+
+import time
+
+import pytest
+from flask import Flask
+from redis import Redis
+
+from tests.desk import Desk
+from webapp.extensions import db
+from webapp.jobs import pulse
+from webapp.jobs.queues import (
+    PEOPLE,
+    connect_for_web,
+    enqueue_push,
+    hand_over,
+    queue,
+    waiting_job_ids,
+)
+from webapp.models.company import Company
+from webapp.models.tenancy import as_company
+from webapp.sandbox.server import RunningSandbox
+
+
+@pytest.fixture
+def desk(engine: Flask, sandbox: RunningSandbox) -> Desk:
+    return Desk(sandbox)
+
+
+def test_a_due_intent_without_a_job_is_handed_over_once(desk: Desk, redis: Redis) -> None:
+    desk.book()
+
+    assert pulse.beat(redis) == 1
+    assert pulse.beat(redis) == 0
+    assert len(queue(PEOPLE, redis)) == 1
+
+
+def test_after_a_flushed_redis_what_is_due_is_handed_over_again(desk: Desk, redis: Redis) -> None:
+    desk.book()
+    pulse.beat(redis)
+    redis.flushall()
+
+    assert pulse.beat(redis) == 1
+
+
+def test_a_job_carries_the_company_and_the_row_and_nothing_else(desk: Desk, redis: Redis) -> None:
+    desk.book()
+    pulse.beat(redis)
+
+    [job] = queue(PEOPLE, redis).jobs
+    assert job.args == [desk.company.id, 1]
+    assert job.kwargs == {}
+    assert job.data.startswith(b'["webapp.jobs.push.push"'), "JSON, not pickle"
+
+
+def test_what_the_view_queued_is_not_queued_again_by_the_pulse(desk: Desk, redis: Redis) -> None:
+    appointment_id = desk.book()
+    [intent] = desk.intents(appointment_id)
+    enqueue_push(desk.company.id, intent.id)
+
+    assert pulse.beat(redis) == 0
+
+
+def test_a_paused_companys_pushes_wait(desk: Desk, redis: Redis) -> None:
+    desk.book()
+    with as_company(desk.company.id):
+        company = db.session.get_one(Company, desk.company.id)
+        company.paused_at, company.paused_by = company.created_at, "An admin"
+        db.session.commit()
+
+    assert pulse.beat(redis) == 0
+    desk.work()
+    assert desk.cal.bookings() == []
+
+
+def test_only_one_process_leads_and_another_takes_over(engine: Flask) -> None:
+    first, second = pulse.Leadership(), pulse.Leadership()
+    try:
+        assert first.is_held()
+        assert not second.is_held()
+        assert first.is_held(), "it goes on leading"
+        first.release()
+        assert second.is_held()
+    finally:
+        first.release()
+        second.release()
+
+
+def test_a_leader_whose_connection_was_cut_knows_that_it_leads_no_more(
+    engine: Flask, owner_engine: object
+) -> None:
+    leader = pulse.Leadership()
+    try:
+        assert leader.is_held()
+        assert leader._connection is not None
+        leader._connection.connection.dbapi_connection.close()  # type: ignore[union-attr]
+        assert not leader.is_held()
+    finally:
+        leader.release()
+
+
+def test_a_redis_that_is_not_there_costs_the_web_less_than_a_second(engine: Flask) -> None:
+    gone = connect_for_web("redis://127.0.0.1:1/0")
+    began = time.monotonic()
+
+    assert hand_over("push", 1, 1, connection=gone) is False
+
+    assert time.monotonic() - began < 1.0
+
+
+def test_waiting_ids_are_read_from_all_queues(engine: Flask, redis: Redis) -> None:
+    for kind in ("push", "delivery", "run"):
+        hand_over(kind, 1, 2, connection=redis)
+
+    assert waiting_job_ids(redis) == {"push-1-2", "delivery-1-2", "run-1-2"}

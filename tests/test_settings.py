@@ -1,0 +1,97 @@
+"""A bad value stops the start and is named; nothing secret is repeated."""
+
+import base64
+import re
+
+import pytest
+
+from tests.contracts.source import ROOT
+from webapp.settings import Settings, SettingsError, load_settings
+
+KEY = "1:" + base64.urlsafe_b64encode(b"0" * 32).decode()
+GOOD = {
+    "DATABASE_URL": "postgresql://lockstep_app:pw@db/lockstep",
+    "REDIS_URL": "redis://redis:6379/0",
+    "SECRET_KEY": "x" * 40,
+    "ENCRYPTION_KEYS": KEY,
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_four_that_must_be_set_suffice() -> None:
+    settings = load_settings()
+
+    assert settings.push_retry_seconds == (1.0, 5.0, 30.0)
+    assert settings.app_role == "lockstep_app"
+    assert settings.session_cookie_secure
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://x/y"),
+        ("DATABASE_URL", "nonsense"),
+        ("REDIS_URL", "http://x"),
+        ("SECRET_KEY", "short"),
+        ("ENCRYPTION_KEYS", "1:too-short"),
+        ("ENCRYPTION_KEYS", f"{KEY},{KEY}"),
+        ("ENCRYPTION_KEYS", ","),
+        ("PUBLIC_URL", "ftp://x"),
+        ("PULSE_SECONDS", "often"),
+        ("PUSH_RETRY_SECONDS", "1,x"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_bad_value_is_named_and_not_repeated(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+
+    assert name in str(refusal.value)
+    if name == "ENCRYPTION_KEYS" and len(value) > 20:
+        assert KEY[2:] not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_a_missing_value_is_named(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.delenv(name)
+
+    with pytest.raises(SettingsError, match=name):
+        load_settings()
+
+
+def test_a_lease_shorter_than_the_calls_under_it_is_refused(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("PUSH_LEASE_SECONDS", "5")
+
+    with pytest.raises(SettingsError, match="PUSH_LEASE_SECONDS"):
+        load_settings()
+
+
+def test_several_pauses_are_read_from_one_variable(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("PUSH_RETRY_SECONDS", "2,4")
+
+    assert load_settings().push_retry_seconds == (2.0, 4.0)
+
+
+def test_every_setting_stands_in_the_readme_with_its_default() -> None:
+    readme = (ROOT / "README.md").read_text()
+    missing = [
+        name.upper()
+        for name in Settings.model_fields
+        if not re.search(rf"\| `{name.upper()}` \|", readme)
+    ]
+    assert not missing, f"add a row to the README's table of settings: {missing}"
