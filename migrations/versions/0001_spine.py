@@ -34,10 +34,10 @@ TABLES = {
     "attempts": REMOVABLE,
 }
 
-LOGIN_BY_EMAIL = "login_by_email(email text)"
-COMPANY_OF_USER = "company_of_user(key bigint)"
-COMPANY_OF_WEBHOOK_TOKEN = "company_of_webhook_token(key text)"
-COMPANY_OF_SLUG = "company_of_slug(key text)"
+LOGIN_BY_EMAIL = "login_by_email(wanted text)"
+COMPANY_OF_USER = "company_of_user(wanted bigint)"
+COMPANY_OF_WEBHOOK_TOKEN = "company_of_webhook_token(wanted text)"
+COMPANY_OF_SLUG = "company_of_slug(wanted text)"
 ALL_COMPANY_IDS = "all_company_ids()"
 DUE_ROWS = "due_rows(at timestamptz, most integer)"
 IS_UID_CLAIMED_ELSEWHERE = "is_uid_claimed_elsewhere(host text, wanted text, own_company bigint)"
@@ -99,15 +99,15 @@ def make_crossings() -> None:
     define_crossing(
         LOGIN_BY_EMAIL,
         "TABLE (company_id bigint, user_id bigint)",
-        "SELECT u.company_id, u.id FROM users u WHERE u.email_folded = email",
+        "SELECT u.company_id, u.id FROM users u WHERE u.email_folded = wanted",
     )
-    define_crossing(COMPANY_OF_USER, "bigint", "SELECT u.company_id FROM users u WHERE u.id = key")
+    define_crossing(COMPANY_OF_USER, "bigint", "SELECT u.company_id FROM users u WHERE u.id = wanted")
     define_crossing(
         COMPANY_OF_WEBHOOK_TOKEN,
         "bigint",
-        "SELECT c.id FROM companies c WHERE c.webhook_token = key",
+        "SELECT c.id FROM companies c WHERE c.webhook_token = wanted",
     )
-    define_crossing(COMPANY_OF_SLUG, "bigint", "SELECT c.id FROM companies c WHERE c.slug = key")
+    define_crossing(COMPANY_OF_SLUG, "bigint", "SELECT c.id FROM companies c WHERE c.slug = wanted")
     define_crossing(ALL_COMPANY_IDS, "SETOF bigint", "SELECT id FROM companies ORDER BY id")
     define_crossing(DUE_ROWS, "TABLE (kind text, company_id bigint, id bigint)", DUE_ROWS_BODY)
     define_crossing(
