@@ -62,7 +62,7 @@ demo-reset: $(VENV)/demo.stamp ## the same, after throwing the demo's data away
 
 .PHONY: test
 test: $(VENV)/dev.stamp ## run all tests on embedded servers (ARGS="-k word")
-	@exec $(PY) -m pytest -n 2 -o cache_dir=$(VENV)/cache/pytest $(ARGS)
+	@exec $(PY) -m pytest -n 2 --dist loadgroup -o cache_dir=$(VENV)/cache/pytest $(ARGS)
 
 .PHONY: check
 check: format-check lint types templates test ## what CI runs: format, lint, types, templates, tests

@@ -12,6 +12,7 @@ from webapp.demo.setting import build_company, build_remote, register_webhook
 from webapp.demo.stage import Stage, set_stage
 from webapp.demo.story import DAYS_BACK, plan_bookings, play_day
 from webapp.demo.troubles import cause_troubles
+from webapp.jobs.inline import forget_queued
 from webapp.sandbox.remote import RemoteSandbox
 
 Say = Callable[[str], None]
@@ -29,6 +30,7 @@ def seed(sandbox_url: str, *, say: Say) -> None:
             remote.post("reset")
             for troupe in TROUPES:
                 _play(remote, troupe, say)
+            forget_queued()
             mark_complete()
         for troupe in TROUPES:
             build_remote(remote, troupe)

@@ -5,8 +5,9 @@ from importlib import import_module
 from typing import cast
 
 from webapp import clock
+from webapp.application import settings
 from webapp.extensions import db
-from webapp.jobs.queues import KINDS
+from webapp.jobs.queues import KINDS, NAMES, connect_for_web, queue
 from webapp.models.crossing import due_rows
 
 MOST_ROUNDS = 50
@@ -27,6 +28,13 @@ def work_off_due() -> int:
             run_job(kind, company_id, row_id)
         done += len(rows)
     raise RuntimeError(f"work that never ends: {rows}")
+
+
+def forget_queued() -> None:
+    """Empty the queues of what was queued meanwhile and is done: the rows are the truth."""
+    connection = connect_for_web(settings().redis_url)
+    for name in NAMES:
+        queue(name, connection).empty()
 
 
 def run_job(kind: str, company_id: int, row_id: int) -> None:

@@ -170,11 +170,14 @@ def _on_news_of_known(session: Session, arrival: Arrival, appointment: Appointme
     if appointment.calcom_v2_booking_id != arrival.delivery.uid:
         return _ignored("earlier_booking", appointment)
     booking = as_booking(arrival.delivery)
-    if booking is None or has_unfinished_intent(session, appointment.id):
+    if booking is None:
         return _read_again(session, arrival, appointment)
-    found = differences(
-        view_of_ours(appointment), view_of_theirs(booking), view_of_base(appointment)
-    )
+    base, theirs = view_of_base(appointment), view_of_theirs(booking)
+    if base.starts_at is not None and not differences(base, theirs, base):
+        return _echo(session, arrival, appointment)
+    if has_unfinished_intent(session, appointment.id):
+        return _read_again(session, arrival, appointment)
+    found = differences(view_of_ours(appointment), theirs, base)
     if not found:
         return _echo(session, arrival, appointment)
     if is_stale(arrival.delivery, appointment):

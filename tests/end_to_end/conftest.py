@@ -1,0 +1,125 @@
+"""The whole demo, running: supervisor, PostgreSQL, Redis, sandbox, web, workers, scheduler. One for
+all tests in here (`xdist_group` keeps them in one process); they make their own appointments."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+import psutil
+import psycopg
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.conftest import browser
+from tests.desk import Cal
+from tests.processes.conftest import free_port
+from webapp.embedded import erase_postgres
+from webapp.supervisor.environment import read_environment
+
+__all__ = ["Browser", "browser"]
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 240
+
+
+class RunningDemo:
+    """The demo from outside: its address, its sandbox, its database as the owner sees it."""
+
+    def __init__(self, folder: Path, url: str, sandbox_url: str, pid: int) -> None:
+        self.folder = folder
+        self.url = url
+        self.pid = pid
+        self.cal = Cal(sandbox_url, "calcom@sonnenschein.test")
+        environment = read_environment(folder / "environment")
+        self._owner = environment["DATABASE_OWNER_URL"].replace("+psycopg", "")
+
+    def ask(self, query: str, *values: object) -> tuple[object, ...]:
+        """The one row that a query finds, as the owner of the tables."""
+        with psycopg.connect(self._owner) as connection:
+            row = connection.execute(query, values).fetchone()
+        assert row is not None, query
+        return row
+
+    def appointment(self, appointment_id: int) -> tuple[object, ...]:
+        """`(sync state, status, uid)`."""
+        return self.ask(
+            "SELECT calcom_sync_status, status, calcom_v2_booking_id FROM appointments"
+            " WHERE id = %s",
+            appointment_id,
+        )
+
+    def deliveries(self, uid: str) -> object:
+        """What became of Cal.com's news of a booking, there and here."""
+        sent = self.cal.state(only="deliveries", uid=uid)
+        here = self.ask(
+            "SELECT array_agg(trigger || ': ' || status || ' ' || coalesce(reason, ''))"
+            " FROM deliveries WHERE body->'payload'->>'uid' = %s",
+            uid,
+        )
+        return sent, here
+
+    def processes(self, word: str) -> list[psutil.Process]:
+        """The demo's processes whose command line has the word."""
+        family = psutil.Process(self.pid).children(recursive=True)
+        return [each for each in family if word in " ".join(each.cmdline())]
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[RunningDemo]:
+    port, sandbox_port = free_port(), free_port()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lockstep e2e ")))
+        stack.callback(_erase, folder)
+        said = stack.enter_context((folder / "said").open("w+"))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "webapp.supervisor", "demo"],
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": os.environ.get("HOME", "/"),
+                "DEMO_DIR": str(folder),
+                "PORT": str(port),
+                "SANDBOX_PORT": str(sandbox_port),
+            },
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+        )
+        stack.callback(_stop, process)
+        line = _first_line(process)
+        assert line == f"Lockstep is ready: http://127.0.0.1:{port}\n", _tail(said)
+        yield RunningDemo(
+            folder, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}", process.pid
+        )
+
+
+def _first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    timer = threading.Timer(READY_SECONDS, process.terminate)
+    timer.start()
+    try:
+        return process.stdout.readline()
+    finally:
+        timer.cancel()
+
+
+def _tail(said: IO[str]) -> str:
+    said.seek(0)
+    return said.read()[-3000:]
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGTERM)
+    process.wait(40)
+
+
+def _erase(folder: Path) -> None:
+    if (folder / "postgres").exists():
+        erase_postgres(folder / "postgres")
