@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import click
 from flask import Flask
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
 from redis.exceptions import RedisError
 from sqlalchemy.exc import IntegrityError
 
@@ -27,6 +27,7 @@ from webapp.models.crossing import company_ids, company_of_slug, find_login, nex
 from webapp.models.run import Run, RunScope
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.models.user import Role, User
+from webapp.sync.catalog import create_service
 from webapp.sync.connection import mark_connected, mark_disconnected
 from webapp.sync.onboarding import (
     InvalidValue,
@@ -38,11 +39,12 @@ from webapp.sync.runs import start_run
 
 company = AppGroup("company", help="Make, connect and check companies.")
 user = AppGroup("user", help="Make people and set their passwords.")
+service = AppGroup("service", help="Offer services.")
 demo = AppGroup("demo", help="The demo's sample data.")
 
 
 def register(app: Flask) -> None:
-    for command in (company, user, demo, pulse):
+    for command in (company, service, user, demo, pulse):
         app.cli.add_command(command)
 
 
@@ -133,6 +135,41 @@ def verify_company_command(slug: str) -> None:
             raise click.ClickException(f"the run ended early: {run.error_code}")
 
 
+@service.command("create")
+@click.argument("slug")
+@click.argument("name")
+@click.option("--minutes", type=click.IntRange(1, 1440), help="default: the event type's length")
+@click.option("--event-type", "event_type_id", type=int, help="Cal.com's id of the event type")
+@click.option("--price-cents", type=click.IntRange(0), default=0)
+@click.option("--currency", default="EUR", show_default=True)
+def create_service_command(
+    slug: str,
+    name: str,
+    minutes: int | None,
+    event_type_id: int | None,
+    price_cents: int,
+    currency: str,
+) -> None:
+    """Offer a service; its event type has to be one of this company's Cal.com account."""
+    if minutes is None and event_type_id is None:
+        raise click.ClickException("say --minutes, or an --event-type to take them from")
+    with acting_for(slug), refusing_politely():
+        if event_type_id is not None:
+            length = _event_type_minutes(event_type_id)
+            minutes = minutes or length
+        row = create_service(
+            db.session(),
+            name=name,
+            duration_minutes=minutes or 0,
+            price_cents=price_cents,
+            currency=currency,
+            event_type_id=event_type_id,
+            now=clock.now(),
+        )
+        db.session.commit()
+        click.echo(f"{row.name}: service {row.id}, {row.duration_minutes} minutes")
+
+
 @user.command("create")
 @click.argument("slug")
 @click.argument("email")
@@ -170,6 +207,7 @@ def set_password_command(email: str) -> None:
 
 
 @click.command("pulse")
+@with_appcontext
 def pulse() -> None:
     """Hand everything that is due to the workers, once."""
     try:
@@ -240,6 +278,20 @@ def _check_connection() -> None:
     mark_connected(db.session(), now=clock.now())
     db.session.commit()
     click.echo(f"Connected as {account.name or account.username}")
+
+
+def _event_type_minutes(event_type_id: int) -> int:
+    """Its length, if it is one of this account's that an appointment can be booked as."""
+    try:
+        with open_client() as client:
+            event_type = client.get_event_type(event_type_id)
+    except CalcomError as error:
+        raise click.ClickException(
+            f"Cal.com says of event type {event_type_id}: {error.message}"
+        ) from None
+    if event_type.is_recurring or event_type.is_seated:
+        raise click.ClickException("recurring and seated event types can't be bound to a service")
+    return event_type.length_minutes
 
 
 def _ask(what: str) -> str:

@@ -71,9 +71,6 @@ class Settings(BaseSettings):
     push_quiet_retry_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
         (60.0, 300.0, 900.0), description="Pauses before the retries after the flag"
     )
-    rate_limit_pause_seconds: float = Field(
-        60.0, gt=0, description="Pause after a 429 that names no reset"
-    )
     reconnect_seconds: float = Field(
         120.0, gt=0, description="How often a broken connection is tried again"
     )
