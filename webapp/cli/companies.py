@@ -1,0 +1,127 @@
+"""Make, connect and check companies."""
+
+import click
+from flask.cli import AppGroup
+
+from webapp import clock
+from webapp.application import settings, vault
+from webapp.calcom.errors import CalcomError
+from webapp.cli.asking import acting_for, ask, refusing_politely
+from webapp.extensions import db
+from webapp.jobs.connection import open_client
+from webapp.jobs.verification import run as run_verification
+from webapp.models.company import Company
+from webapp.models.crossing import company_ids, next_company_id
+from webapp.models.run import Run, RunScope
+from webapp.models.tenancy import as_company, require_company_id
+from webapp.sync.connection import mark_connected, mark_disconnected
+from webapp.sync.onboarding import connect_company, create_company
+from webapp.sync.runs import start_run
+
+company = AppGroup("company", help="Make, connect and check companies.")
+
+
+@company.command("create")
+@click.argument("slug")
+@click.option("--name", required=True)
+@click.option("--time-zone", default="Europe/Berlin", show_default=True)
+@click.option("--locale", type=click.Choice(["de", "en"]), default="de", show_default=True)
+def create_company_command(slug: str, name: str, time_zone: str, locale: str) -> None:
+    """Make a company; SLUG is its short name on this command line."""
+    company_id = next_company_id(db.session())
+    db.session.rollback()
+    with as_company(company_id), refusing_politely():
+        create_company(
+            db.session(),
+            slug=slug,
+            name=name,
+            time_zone=time_zone,
+            locale=locale,
+            now=clock.now(),
+        )
+        db.session.commit()
+        click.echo(f"{slug}: company {company_id}")
+        click.echo(f"Webhook address: {webhook_address()}")
+
+
+@company.command("list")
+def list_companies_command() -> None:
+    """Every company with its connection."""
+    ids = company_ids(db.session())
+    db.session.rollback()
+    for company_id in ids:
+        with as_company(company_id):
+            row = db.session.get_one(Company, company_id)
+            state = "no key" if row.calcom_api_key is None else row.connection_state.value
+            click.echo(f"{row.slug}\t{row.name}\t{row.calcom_base_url}\t{state}")
+
+
+@company.command("connect")
+@click.argument("slug")
+@click.option("--base-url", required=True, help="e.g. https://api.cal.com/v2")
+def connect_company_command(slug: str, base_url: str) -> None:
+    """Set the Cal.com connection; API key and webhook secret come from standard input, a line each.
+
+    An empty second line leaves the webhook secret as it is.
+    """
+    with acting_for(slug), refusing_politely():
+        connect_company(
+            db.session(),
+            vault(),
+            base_url=base_url,
+            api_key=ask("API key"),
+            webhook_secret=ask("Webhook secret") or None,
+            allow_private_networks=settings().allow_private_networks,
+            now=clock.now(),
+        )
+        db.session.commit()
+        _check_connection()
+        click.echo(f"Webhook address: {webhook_address()}")
+
+
+@company.command("webhook")
+@click.argument("slug")
+def show_webhook_command(slug: str) -> None:
+    """Print the address that Cal.com has to call."""
+    with acting_for(slug):
+        click.echo(webhook_address())
+
+
+@company.command("verify")
+@click.argument("slug")
+def verify_company_command(slug: str) -> None:
+    """Compare all of a company's appointments with Cal.com now, in this process."""
+    with acting_for(slug):
+        company_id = require_company_id()
+        run_id = start_run(db.session(), scope=RunScope.REQUESTED, now=clock.now())
+        db.session.commit()
+    if run_id is None:
+        raise click.ClickException("a verification of this company is running already")
+    run_verification(company_id, run_id)
+    with as_company(company_id):
+        run = db.session.get_one(Run, (company_id, run_id))
+        click.echo(
+            f"{run.status.value}: {run.compared_count} compared, {run.agreed_count} agree,"
+            f" {run.disagreed_count} don't, {run.error_count} errors, {run.skipped_count} skipped"
+        )
+        if run.error_code:
+            raise click.ClickException(f"the run ended early: {run.error_code}")
+
+
+def webhook_address() -> str:
+    row = db.session.get_one(Company, require_company_id())
+    return f"{settings().public_url}/webhooks/calcom/{row.webhook_token}"
+
+
+def _check_connection() -> None:
+    """Say whether Cal.com takes the key; the connection stays set either way."""
+    try:
+        with open_client() as client:
+            account = client.me()
+    except CalcomError as error:
+        mark_disconnected(db.session(), error.code, now=clock.now())
+        db.session.commit()
+        raise click.ClickException(f"saved, but Cal.com says: {error.message}") from None
+    mark_connected(db.session(), now=clock.now())
+    db.session.commit()
+    click.echo(f"Connected as {account.name or account.username}")
