@@ -101,7 +101,9 @@ def make_crossings() -> None:
         "TABLE (company_id bigint, user_id bigint)",
         "SELECT u.company_id, u.id FROM users u WHERE u.email_folded = wanted",
     )
-    define_crossing(COMPANY_OF_USER, "bigint", "SELECT u.company_id FROM users u WHERE u.id = wanted")
+    define_crossing(
+        COMPANY_OF_USER, "bigint", "SELECT u.company_id FROM users u WHERE u.id = wanted"
+    )
     define_crossing(
         COMPANY_OF_WEBHOOK_TOKEN,
         "bigint",

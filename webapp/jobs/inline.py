@@ -34,7 +34,7 @@ def forget_queued() -> None:
     """Empty the queues of what was queued meanwhile and is done: the rows are the truth."""
     connection = connect_for_web(settings().redis_url)
     for name in NAMES:
-        queue(name, connection).empty()
+        queue(name, connection).empty()  # type: ignore[no-untyped-call]
 
 
 def run_job(kind: str, company_id: int, row_id: int) -> None:
