@@ -1,0 +1,72 @@
+// What html and htmx do not do by themselves: the dialog, announcements, one click sent once.
+(() => {
+  const byId = (id) => document.getElementById(id);
+
+  // Screen readers are told what a swap changed, and only when it changed.
+  const announce = (root) => {
+    const news = [root, ...root.querySelectorAll("[data-announce]")]
+      .map((part) => part.dataset?.announce).filter(Boolean).join(" ");
+    if (news && byId("announcer").textContent !== news) byId("announcer").textContent = news;
+  };
+  const cards = byId("cards");
+  let lastCards = cards && cards.dataset.announce;
+
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const dialog = byId("dialog");
+    if (event.detail.target === dialog && !dialog.open) dialog.showModal();
+  });
+  document.addEventListener("htmx:load", (event) => {
+    const part = event.detail.elt;
+    if (part === document.body) return;
+    if (part.id === "cards") {
+      if (part.dataset.announce !== lastCards) announce(part);
+      lastCards = part.dataset.announce;
+    } else announce(part);
+  });
+
+  // A question that was answered closes; one with an error in it stays.
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const { elt, xhr, requestConfig } = event.detail;
+    if (xhr.status < 400 && requestConfig.verb === "post" && byId("dialog")?.contains(elt)) byId("dialog").close();
+  });
+  document.addEventListener("click", (event) => {
+    const dialog = byId("dialog");
+    if (!dialog?.open) return;
+    if (event.target === dialog || event.target.closest("[data-close]")) {
+      event.preventDefault();
+      dialog.close();
+    }
+  });
+
+  // Only our own messages are shown for errors; a proxy's page is not. Polls fail quietly.
+  const isPoll = (detail) => (detail.requestConfig?.path || "").includes("poll");
+  const sayOffline = () => byId("toasts").replaceChildren(byId("offline").content.cloneNode(true));
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr } = event.detail;
+    if (xhr.status < 400 || xhr.status === 422) return;
+    const isOurs = Boolean(xhr.getResponseHeader("HX-Retarget"));
+    event.detail.shouldSwap = isOurs && !isPoll(event.detail);
+    if (!isOurs && !isPoll(event.detail)) sayOffline();
+  });
+  document.addEventListener("htmx:sendError", (event) => { if (!isPoll(event.detail)) sayOffline(); });
+
+  // A plain form is sent once, however often its button is pressed.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post" || form.hasAttribute("hx-post")) return;
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "yes";
+  });
+  addEventListener("pageshow", () => {
+    document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; });
+  });
+
+  // Typing about a new customer chooses "new customer".
+  document.addEventListener("input", (event) => {
+    const fresh = document.querySelector("input[name=customer][value=new]");
+    if (fresh && event.target.closest(".new-customer")) fresh.checked = true;
+  });
+  document.addEventListener("focusin", (event) => {
+    if (event.target.hasAttribute("data-select")) event.target.select();
+  });
+})();

@@ -1,0 +1,196 @@
+"""The desk in a real browser: by keyboard and mouse, on a telephone and a wide screen."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+from sqlalchemy import Engine, text
+
+from tests.browser.conftest import log_in
+from tests.factories import (
+    Person,
+    Tenant,
+    make_appointment,
+    make_customer,
+    make_discrepancy,
+    make_notification,
+)
+from webapp.models.sync_state import SyncState
+
+pytestmark = pytest.mark.browser
+
+PATHS = (
+    "/",
+    "/appointments",
+    "/appointments/1",
+    "/appointments/1/reschedulings",
+    "/appointments/new",
+    "/reviews",
+    "/notifications",
+    "/profile",
+    "/settings",
+)
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def finding(app: Flask, company: Tenant, admin: Person) -> int:
+    """A missing booking, told to the admin; the appointment is number one."""
+    with app.app_context():
+        appointment = make_appointment(company, state=SyncState.ORPHANED_LOCAL, flagged=True)
+        make_notification(admin, appointment)
+        return make_discrepancy(company, appointment, code="ORPHANED_LOCAL")
+
+
+def _settle(owner_engine: Engine) -> None:
+    with owner_engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE appointments SET calcom_sync_status = 'synced', sync_verified_at = now(),"
+                " requires_manual_review = false, manual_review_flagged_at = NULL,"
+                " verification_requested_at = NULL"
+            )
+        )
+        connection.execute(
+            text("UPDATE discrepancies SET resolution = 'by_itself', resolved_at = now()")
+        )
+
+
+@pytest.mark.parametrize("width", [360, 390, 1440, 3840])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_no_page_overflows_or_complains(
+    open_browser: Open, admin: Person, finding: int, width: int, scheme: str, language: str
+) -> None:
+    page = open_browser(width=width, color_scheme=scheme)
+    log_in(page, admin)
+    if language == "de":
+        page.goto("/profile")
+        page.get_by_role("button", name="Deutsch").click()
+    for path in PATHS:
+        page.goto(path)
+        overflow = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert overflow <= 0, f"{path} is {overflow} px too wide at {width}"
+        assert page.evaluate("document.documentElement.dataset.bsTheme") == scheme
+        assert page.evaluate("document.documentElement.lang") == language
+
+
+def test_the_cards_lead_to_their_list(open_browser: Open, admin: Person, finding: int) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.get_by_role("link", name="Sync failures").click()
+    expect(page.get_by_role("row")).to_have_count(2)
+
+
+def test_one_reaches_the_content_by_keyboard(open_browser: Open, admin: Person) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="New appointment")).to_be_focused()
+
+
+def test_a_retry_says_verifying_and_then_successful(
+    open_browser: Open, admin: Person, finding: int, owner_engine: Engine
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/reviews")
+    page.get_by_role("button", name="Retry").press("Enter")
+    expect(page.get_by_text("Verifying …").first).to_be_visible()
+    _settle(owner_engine)
+    expect(page.locator(".outcome", has_text="Sync successful")).to_be_visible()
+    expect(page.locator("#announcer")).to_contain_text("Sync successful")
+    expect(page.locator("tr[hx-trigger]")).to_have_count(0)
+
+
+def test_pushing_again_asks_in_a_dialog_and_escape_leaves_it(
+    open_browser: Open, admin: Person, finding: int
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/reviews")
+    page.get_by_role("link", name="Push again").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Cal.com will mail Erika Beispiel")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.get_by_role("link", name="Push again").click()
+    dialog.get_by_role("button", name="Push again").click()
+    expect(page.get_by_text("Sending to Cal.com …")).to_be_visible()
+    expect(dialog).to_be_hidden()
+
+
+def test_cancelling_without_a_reason_stays_in_the_dialog(
+    open_browser: Open, admin: Person, finding: int
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/appointments/1")
+    page.get_by_role("link", name="Cancel appointment").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Reason")).to_be_focused()
+    dialog.get_by_label("Reason").fill("   ")
+    dialog.get_by_role("button", name="Cancel appointment").click()
+    expect(dialog).to_contain_text("Give a reason")
+    dialog.get_by_label("Reason").fill("krank")
+    dialog.get_by_role("button", name="Cancel appointment").click()
+    expect(page.get_by_text("Cancelled. The change is on its way")).to_be_visible()
+
+
+def test_a_customer_is_found_while_typing_and_booked(
+    app: Flask, open_browser: Open, admin: Person, company: Tenant
+) -> None:
+    with app.app_context():
+        make_customer(company, "ruth@example.org", name="Ruth Rosen")
+    page = open_browser(width=390)
+    log_in(page, admin)
+    page.goto("/appointments/new")
+    page.get_by_label("Find a customer on file").press_sequentially("ruth")
+    page.get_by_text("Ruth Rosen").click()
+    expect(page.locator(".new-customer")).to_be_hidden()
+    page.get_by_label("Service").select_option(label="Consultation, 30 min")
+    page.get_by_label("Date").fill("2031-01-07")
+    page.get_by_label("Time").fill("14:30")
+    page.get_by_role("button", name="Book appointment").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ruth Rosen")
+    expect(page.get_by_text("14:30 – 15:00")).to_be_visible()
+
+
+def test_marking_read_takes_the_number_off_the_badge(
+    open_browser: Open, admin: Person, finding: int
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/notifications")
+    expect(page.locator("#unread")).to_contain_text("1 unread")
+    page.get_by_role("button", name="Mark as read", exact=True).click()
+    expect(page.locator("#unread")).to_have_text("")
+
+
+def test_the_essentials_work_without_script(
+    open_browser: Open, admin: Person, finding: int
+) -> None:
+    page = open_browser(java_script_enabled=False)
+    log_in(page, admin)
+    page.goto("/reviews")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_text("Verifying now.")).to_be_visible()
+    page.goto("/appointments/1")
+    page.get_by_role("link", name="Reschedule").click()
+    page.get_by_label("Date").fill("2031-01-07")
+    page.get_by_role("button", name="Reschedule").click()
+    expect(page.get_by_text("Moved. The change is on its way")).to_be_visible()
+
+
+def test_a_chosen_look_overrules_the_device(open_browser: Open, admin: Person) -> None:
+    page = open_browser(color_scheme="light")
+    log_in(page, admin)
+    page.goto("/profile")
+    page.get_by_role("button", name="Dark").click()
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")

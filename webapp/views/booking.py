@@ -1,0 +1,176 @@
+"""Booking an appointment: for a customer on file or a new one; Cal.com mails them."""
+
+from flask import Blueprint, abort, flash, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from webapp import clock
+from webapp.extensions import db
+from webapp.jobs.queues import enqueue_push
+from webapp.models.appointment import LIVE, Appointment, Origin
+from webapp.models.customer import Customer
+from webapp.models.service import Service
+from webapp.models.tenancy import require_company_id
+from webapp.sync.booking import BookingRefused, Change, book_appointment
+from webapp.sync.customers import (
+    CustomerUnreachable,
+    InvalidEmail,
+    InvalidPhone,
+    find_or_make_customer,
+)
+from webapp.views import htmx
+from webapp.views.access import acting, find_or_404, id_or_404, require_person
+from webapp.views.appointment_list import matches_customer
+from webapp.views.appointments import company_services
+from webapp.views.changes import mention_second_hour
+from webapp.views.forms import BookingForm, refuse
+from webapp.views.pages import render_page
+from webapp.views.wording import REFUSALS
+from webapp.views.words import gettext as _
+
+blueprint = Blueprint("booking", __name__, url_prefix="/appointments")
+
+CHOICES = 8
+
+
+@blueprint.get("/new")
+@acting
+def new() -> ResponseReturnValue:
+    return _render_new(_booking_form())
+
+
+@blueprint.get("/new/customers")
+@acting
+def customers() -> ResponseReturnValue:
+    """Customers to choose from while their name is being typed."""
+    text = request.args.get("q", "")
+    return render_template(
+        "booking/_customers.html", choices=_find_customers(text), text=text, chosen="new"
+    )
+
+
+@blueprint.post("")
+@acting
+def book() -> ResponseReturnValue:
+    form = _booking_form()
+    change = _book(form) if form.validate() else None
+    if change is None:
+        db.session.rollback()
+        return _render_new(form), 422
+    db.session.commit()
+    enqueue_push(require_person().company_id, change.intent_id)
+    flash(_("Booked. It is on its way to Cal.com."), "success")
+    mention_second_hour(form)
+    return htmx.see_other(url_for("appointments.show", appointment_id=change.appointment_id))
+
+
+def _book(form: BookingForm) -> Change | None:
+    """Write the appointment; None, with an error in the form, where it cannot be."""
+    service = find_or_404(Service, id_or_404(form.service.data))
+    customer = _customer(form)
+    starts_at = form.starts_at or abort(422)
+    if customer is None or _is_booked_already(form, customer, service):
+        return None
+    try:
+        return book_appointment(
+            db.session(),
+            customer=customer,
+            service=service,
+            starts_at=starts_at,
+            origin=Origin.ADMIN,
+            now=clock.now(),
+            user_id=require_person().id,
+            notes=form.notes.data or "",
+        )
+    except BookingRefused as refusal:
+        field = form.service if refusal.reason == "service_not_offered" else form.time
+        refuse(field, REFUSALS[refusal.reason])
+        return None
+
+
+def _customer(form: BookingForm) -> Customer | None:
+    if not form.is_for_new_customer:
+        return find_or_404(Customer, id_or_404(form.customer.data or ""))
+    person = require_person()
+    try:
+        return find_or_make_customer(
+            db.session(),
+            name=form.name.data or "",
+            email=form.email.data or None,
+            phone=form.phone.data or None,
+            time_zone=person.time_zone,
+            language=person.locale,
+            now=clock.now(),
+        )
+    except CustomerUnreachable:
+        refuse(form.email, _("Enter an e-mail address or a phone number."))
+        return None
+    except InvalidEmail:
+        refuse(form.email, _("This is not an e-mail address."))
+        return None
+    except InvalidPhone:
+        refuse(form.phone, _("Write the number with its country code, for example +49 30 123456."))
+        return None
+
+
+def _is_booked_already(form: BookingForm, customer: Customer, service: Service) -> bool:
+    """A form sent twice must not book twice, nor mail twice."""
+    twin_id = db.session.scalar(
+        select(Appointment.id)
+        .where(
+            Appointment.company_id == require_company_id(),
+            Appointment.customer_id == customer.id,
+            Appointment.service_id == service.id,
+            Appointment.starts_at == form.starts_at,
+            Appointment.status.in_(LIVE),
+        )
+        .limit(1)
+    )
+    if twin_id is not None:
+        message = _("This customer has this appointment already: #%(id)s.", id=twin_id)
+        refuse(form.time, message)
+    return twin_id is not None
+
+
+def _booking_form() -> BookingForm:
+    form = BookingForm(request.form)
+    offered = [service for service in company_services() if service.is_offered]
+    form.service.choices = [("", _("Choose a service"))] + [
+        (str(service.id), _describe_service(service)) for service in offered
+    ]
+    form.service.validate_choice = False  # a stranger's service is 404, not a hint
+    return form
+
+
+def _describe_service(service: Service) -> str:
+    words = _("%(name)s, %(minutes)s min", name=service.name, minutes=service.duration_minutes)
+    if service.calcom_event_type_id is None:
+        return _("%(service)s (not connected to Cal.com)", service=words)
+    return words
+
+
+def _render_new(form: BookingForm) -> str:
+    text = request.values.get("q", "")
+    chosen = form.customer.data or "new"
+    return render_page(
+        "booking/new.html",
+        form=form,
+        text=text,
+        chosen=chosen,
+        choices=_find_customers(text) or _chosen_customer(chosen),
+    )
+
+
+def _chosen_customer(chosen: str) -> list[Customer]:
+    return [] if chosen == "new" else [find_or_404(Customer, id_or_404(chosen))]
+
+
+def _find_customers(text: str) -> list[Customer]:
+    if not text.strip():
+        return []
+    query = select(Customer).where(
+        Customer.company_id == require_company_id(), matches_customer(text[:100])
+    )
+    return list(
+        db.session.scalars(query.order_by(Customer.name_folded, Customer.id).limit(CHOICES))
+    )

@@ -1,0 +1,116 @@
+"""Moving and cancelling an appointment: each asks first, because Cal.com mails the customer."""
+
+from flask import Blueprint, abort, flash, request, url_for
+from flask.typing import ResponseReturnValue
+
+from webapp import clock
+from webapp.extensions import db
+from webapp.jobs.queues import enqueue_push
+from webapp.models.appointment import Appointment, Origin
+from webapp.sync.booking import (
+    BookingRefused,
+    Change,
+    cancel_appointment,
+    reschedule_appointment,
+)
+from webapp.views import htmx
+from webapp.views.access import acting, company_zone, require_person
+from webapp.views.appointments import find_appointment, render_confirmation
+from webapp.views.forms import CancellationForm, ReschedulingForm, TimeForm, refuse
+from webapp.views.local_time import comes_twice, parse_day, parse_time
+from webapp.views.wording import REFUSALS
+from webapp.views.words import gettext as _
+
+blueprint = Blueprint("changes", __name__, url_prefix="/appointments")
+
+
+@blueprint.get("/<int:appointment_id>/reschedulings")
+@acting
+def confirm_rescheduling(appointment_id: int) -> ResponseReturnValue:
+    appointment = find_appointment(appointment_id)
+    starts_at = appointment.starts_at.astimezone(company_zone())
+    form = ReschedulingForm(data={"day": f"{starts_at:%Y-%m-%d}", "time": f"{starts_at:%H:%M}"})
+    return _ask("reschedulings", appointment, form)
+
+
+@blueprint.post("/<int:appointment_id>/reschedulings")
+@acting
+def reschedule(appointment_id: int) -> ResponseReturnValue:
+    appointment = find_appointment(appointment_id)
+    form = ReschedulingForm(request.form)
+    change = _reschedule(form, appointment) if form.validate() else None
+    if change is None:
+        db.session.rollback()
+        return _ask("reschedulings", find_appointment(appointment_id), form), 422
+    db.session.commit()
+    enqueue_push(require_person().company_id, change.intent_id)
+    flash(_("Moved. The change is on its way to Cal.com."), "success")
+    mention_second_hour(form)
+    return htmx.see_other(_address_of(appointment_id))
+
+
+@blueprint.get("/<int:appointment_id>/cancellations")
+@acting
+def confirm_cancellation(appointment_id: int) -> ResponseReturnValue:
+    return _ask("cancellations", find_appointment(appointment_id), CancellationForm())
+
+
+@blueprint.post("/<int:appointment_id>/cancellations")
+@acting
+def cancel(appointment_id: int) -> ResponseReturnValue:
+    appointment = find_appointment(appointment_id)
+    form = CancellationForm(request.form)
+    change = _cancel(form, appointment) if form.validate() else None
+    if change is None:
+        db.session.rollback()
+        return _ask("cancellations", find_appointment(appointment_id), form), 422
+    db.session.commit()
+    enqueue_push(require_person().company_id, change.intent_id)
+    flash(_("Cancelled. The change is on its way to Cal.com."), "success")
+    return htmx.see_other(_address_of(appointment_id))
+
+
+def mention_second_hour(form: TimeForm) -> None:
+    """Say which hour was meant where the clocks are put back."""
+    day, at = parse_day(form.day.data or ""), parse_time(form.time.data or "")
+    if day and at and comes_twice(day, at, company_zone()):
+        flash(_("This time comes twice on that day; the first one was taken."), "info")
+
+
+def _reschedule(form: ReschedulingForm, appointment: Appointment) -> Change | None:
+    try:
+        return reschedule_appointment(
+            db.session(),
+            appointment,
+            form.starts_at or abort(422),
+            origin=Origin.ADMIN,
+            now=clock.now(),
+            user_id=require_person().id,
+            reason=form.reason.data or None,
+        )
+    except BookingRefused as refusal:
+        refuse(form.time, REFUSALS[refusal.reason])
+        return None
+
+
+def _cancel(form: CancellationForm, appointment: Appointment) -> Change | None:
+    try:
+        return cancel_appointment(
+            db.session(),
+            appointment,
+            reason=form.reason.data or "",
+            origin=Origin.ADMIN,
+            now=clock.now(),
+            user_id=require_person().id,
+        )
+    except BookingRefused as refusal:
+        refuse(form.reason, REFUSALS[refusal.reason])
+        return None
+
+
+def _ask(name: str, appointment: Appointment, form: TimeForm | CancellationForm) -> str:
+    return render_confirmation(name, appointment, form=form, back=_address_of(appointment.id))
+
+
+def _address_of(appointment_id: int) -> str:
+    return url_for("appointments.show", appointment_id=appointment_id)

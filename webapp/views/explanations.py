@@ -1,0 +1,113 @@
+"""What each error code means, and what to do about it, in plain words."""
+
+import re
+from typing import NamedTuple
+
+from flask import Flask
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
+
+
+class Explanation(NamedTuple):
+    """`meaning`: what happened. `advice`: what the reader can do, as an instruction."""
+
+    meaning: LazyString
+    advice: LazyString
+
+
+_WAIT_OR_RETRY = _l(
+    "Lockstep keeps trying by itself for a while. If it stays, press Retry; if Cal.com is"
+    " down, wait until it is back."
+)
+_CHANGE_THE_TIME = _l(
+    "Check the calendar on Cal.com, then move the appointment to a free time or cancel it."
+)
+_COMPARE = _l("Compare both sides, put the wrong one right, then press Retry to have it verified.")
+
+EXPLANATIONS = {
+    "TIMEOUT": Explanation(
+        _l("Cal.com did not answer in time, so it is unknown whether the change arrived there."),
+        _WAIT_OR_RETRY,
+    ),
+    "CONNECTION": Explanation(_l("Cal.com could not be reached."), _WAIT_OR_RETRY),
+    "HTTP_5XX": Explanation(_l("Cal.com answered with an error of its own."), _WAIT_OR_RETRY),
+    "RATE_LIMITED": Explanation(
+        _l("Cal.com is taking no more requests from this account for the moment."),
+        _l("Nothing to do: Lockstep waits until Cal.com's limit is reset and goes on by itself."),
+    ),
+    "CIRCUIT_OPEN": Explanation(
+        _l("Cal.com failed several times in a row, so Lockstep is pausing before it tries again."),
+        _l("Nothing to do: it goes on by itself as soon as Cal.com answers."),
+    ),
+    "UNAUTHORIZED": Explanation(
+        _l("Cal.com refused your company's API key."),
+        _l(
+            "An admin has to make a new API key in Cal.com and have it set here. Everything that"
+            " waits then goes on by itself."
+        ),
+    ),
+    "HTTP_409": Explanation(
+        _l("Cal.com says that another booking is in the way."), _CHANGE_THE_TIME
+    ),
+    "SLOT_UNAVAILABLE": Explanation(
+        _l("The time is not free on Cal.com, or it is outside the working hours set there."),
+        _CHANGE_THE_TIME,
+    ),
+    "HTTP_400": Explanation(
+        _l("Cal.com refused the booking, for example because the time is past or too soon."),
+        _l("Move the appointment to another time, or cancel it and book anew."),
+    ),
+    "HTTP_404": Explanation(
+        _l("Cal.com no longer knows the booking or the event type of this service."),
+        _l("Check on Cal.com that the service's event type still exists, then push again."),
+    ),
+    "HTTP_422": Explanation(
+        _l("Cal.com found something in the booking that it cannot accept."),
+        _l("Check the customer's e-mail and phone number, then push again."),
+    ),
+    "HTTP_4XX": Explanation(
+        _l("Cal.com refused the request."),
+        _l("Press Retry once. If it stays, give the code and the time to your operator."),
+    ),
+    "NO_EVENT_TYPE": Explanation(
+        _l("The service has no Cal.com event type, so nothing was sent."),
+        _l("An admin has to give the service an event type; then push again."),
+    ),
+    "PROTOCOL": Explanation(
+        _l("Cal.com answered in a form that Lockstep does not know."),
+        _l("Tell your operator: the address of Cal.com or its version needs a look."),
+    ),
+    "ORPHANED_LOCAL": Explanation(
+        _l("The appointment exists here, but Cal.com has no booking for it."),
+        _l(
+            "If it is still meant to take place, push it again. If it was cancelled on Cal.com,"
+            " cancel it here too."
+        ),
+    ),
+    "ORPHANED_CALCOM": Explanation(
+        _l("The booking exists on Cal.com; no appointment here belonged to it."),
+        _l("Check with the customer. Press Retry to have it verified as it now stands here."),
+    ),
+    "DATA_MISMATCH": Explanation(
+        _l("The appointment here and the booking on Cal.com no longer say the same."), _COMPARE
+    ),
+    "VERIFICATION_ERROR": Explanation(
+        _l("Cal.com could not be asked whether both sides agree."), _WAIT_OR_RETRY
+    ),
+}
+UNKNOWN = Explanation(
+    _l("Something unexpected happened between Lockstep and Cal.com."),
+    _l("Press Retry once. If it stays, give the code and the time to your operator."),
+)
+
+
+def register(app: Flask) -> None:
+    app.add_template_filter(explain)
+
+
+def explain(code: str | None) -> Explanation:
+    """The explanation of a code of S3.5; any HTTP status has one."""
+    if code in EXPLANATIONS:
+        return EXPLANATIONS[code]
+    status = re.fullmatch(r"HTTP_([45])\w\w", code or "")
+    return EXPLANATIONS[f"HTTP_{status[1]}XX"] if status else UNKNOWN

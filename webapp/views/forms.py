@@ -1,0 +1,116 @@
+"""The forms that hold more than a button: their fields, and what is wrong with what was typed."""
+
+from datetime import datetime
+
+from flask_babel import lazy_gettext as _l
+from wtforms import Field, Form, PasswordField, SelectField, StringField, TextAreaField
+from wtforms.validators import DataRequired, EqualTo, Length, Optional, ValidationError
+
+from webapp.models.user import MIN_PASSWORD_LENGTH
+from webapp.views.access import company_zone
+from webapp.views.local_time import TimeDoesNotExist, instant_of, parse_day, parse_time
+
+LONGEST_NAME = 200
+LONGEST_EMAIL = 254
+LONGEST_PHONE = 40
+LONGEST_NOTES = 4000
+LONGEST_REASON = 500
+LONGEST_PASSWORD = 1024
+
+_REQUIRED = DataRequired(_l("This is needed."))
+
+
+def _stripped(text: str | None) -> str | None:
+    return text.strip() if text else text
+
+
+def _no_longer_than(characters: int) -> Length:
+    return Length(max=characters, message=_l("At most %(max)d characters."))
+
+
+class LoginForm(Form):
+    email = StringField(_l("E-mail"), [_REQUIRED], filters=[_stripped])
+    password = PasswordField(_l("Password"), [_REQUIRED])
+
+
+class TimeForm(Form):
+    """A day and a time on the company's clock; `starts_at` is their instant once validated."""
+
+    day = StringField(_l("Date"), [_REQUIRED])
+    time = StringField(_l("Time"), [_REQUIRED])
+    starts_at: datetime | None = None
+
+    def validate_day(self, field: Field) -> None:
+        if parse_day(field.data) is None:
+            raise ValidationError(_l("This is not a date. Example: 2026-11-20"))
+
+    def validate_time(self, field: Field) -> None:
+        at, day = parse_time(field.data), parse_day(self.day.data or "")
+        if at is None:
+            raise ValidationError(_l("This is not a time. Example: 14:30"))
+        if day is None:
+            return
+        try:
+            self.starts_at = instant_of(day, at, company_zone())
+        except TimeDoesNotExist:
+            raise ValidationError(
+                _l("On this day the clocks are put forward and skip this time. Choose another.")
+            ) from None
+
+
+class BookingForm(TimeForm):
+    """A new appointment, for a customer on file or a new one."""
+
+    customer = StringField(_l("Customer"), [_REQUIRED], default="new")
+    name = StringField(_l("Name"), [_no_longer_than(LONGEST_NAME)], filters=[_stripped])
+    email = StringField(_l("E-mail"), [_no_longer_than(LONGEST_EMAIL)], filters=[_stripped])
+    phone = StringField(_l("Phone"), [_no_longer_than(LONGEST_PHONE)], filters=[_stripped])
+    service = SelectField(_l("Service"), [DataRequired(_l("Choose a service."))])
+    notes = TextAreaField(_l("Notes"), [Optional(), _no_longer_than(LONGEST_NOTES)])
+
+    @property
+    def is_for_new_customer(self) -> bool:
+        return bool(self.customer.data == "new")
+
+    def validate_name(self, field: Field) -> None:
+        if self.is_for_new_customer and not field.data:
+            raise ValidationError(_l("A new customer needs a name."))
+
+    def validate_email(self, field: Field) -> None:
+        if self.is_for_new_customer and not field.data and not self.phone.data:
+            raise ValidationError(_l("Enter an e-mail address or a phone number."))
+
+
+class ReschedulingForm(TimeForm):
+    reason = StringField(_l("Reason"), [Optional(), _no_longer_than(LONGEST_REASON)])
+
+
+class CancellationForm(Form):
+    reason = StringField(
+        _l("Reason"),
+        [
+            DataRequired(_l("Give a reason; the customer reads it.")),
+            _no_longer_than(LONGEST_REASON),
+        ],
+        filters=[_stripped],
+    )
+
+
+class PasswordForm(Form):
+    current = PasswordField(_l("Current password"), [_REQUIRED])
+    new = PasswordField(
+        _l("New password"),
+        [
+            _REQUIRED,
+            Length(min=MIN_PASSWORD_LENGTH, message=_l("At least %(min)d characters.")),
+            _no_longer_than(LONGEST_PASSWORD),
+        ],
+    )
+    repeated = PasswordField(
+        _l("New password again"), [_REQUIRED, EqualTo("new", _l("The two are not the same."))]
+    )
+
+
+def refuse(field: Field, message: object) -> None:
+    """Say what is wrong with a field after the fact."""
+    field.errors = [*field.errors, str(message)]

@@ -1,0 +1,57 @@
+"""The company's settings, to read: who we are to Cal.com. Of a secret only its end is shown."""
+
+from typing import NamedTuple
+
+from flask import Blueprint, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
+
+from webapp.application import settings, vault
+from webapp.extensions import db
+from webapp.models.company import Company, Secret
+from webapp.models.tenancy import require_company_id
+from webapp.models.vault import VaultError, fingerprint, last_four
+from webapp.views.access import admins_only
+from webapp.views.pages import render_page
+
+blueprint = Blueprint("settings", __name__, url_prefix="/settings")
+
+SHOWN: dict[Secret, LazyString] = {
+    Secret.API_KEY: _l("Cal.com API key"),
+    Secret.WEBHOOK_SECRET: _l("Webhook secret"),
+    Secret.WEBHOOK_SECRET_PREVIOUS: _l("Previous webhook secret"),
+}
+
+
+class SecretView(NamedTuple):
+    """What may be shown of a secret; `is_readable` is False where the key to open it is gone."""
+
+    name: LazyString
+    is_set: bool
+    is_readable: bool
+    ending: str
+    fingerprint: str
+
+
+@blueprint.get("")
+@admins_only
+def show() -> ResponseReturnValue:
+    company = db.session.get_one(Company, require_company_id())
+    path = url_for("calcom_webhook.receive", token=company.webhook_token)
+    return render_page(
+        "settings/show.html",
+        company=company,
+        secrets=[_view(company, which, name) for which, name in SHOWN.items()],
+        webhook_address=settings().public_url + path,
+    )
+
+
+def _view(company: Company, which: Secret, name: LazyString) -> SecretView:
+    try:
+        secret = company.secret(which, vault())
+    except VaultError:
+        return SecretView(name, True, False, "", "")
+    if secret is None:
+        return SecretView(name, False, True, "", "")
+    return SecretView(name, True, True, last_four(secret), fingerprint(secret))

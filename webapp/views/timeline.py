@@ -1,0 +1,150 @@
+"""Each event of an appointment's history as a sentence, with an icon and a colour."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from flask import Flask
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
+
+from webapp import clock
+from webapp.models.discrepancy import Resolution
+from webapp.models.history import EventKind, HistoryEvent
+from webapp.views.evidence import differences
+from webapp.views.explanations import explain
+from webapp.views.formats import ago, exact, instant_from
+from webapp.views.wording import RESOLUTIONS
+from webapp.views.words import gettext as _
+
+
+class Mark(NamedTuple):
+    label: LazyString
+    icon: str
+    colour: str
+
+
+MARKS = {
+    EventKind.BOOKED: Mark(_l("Booked"), "calendar-plus", "blue"),
+    EventKind.RESCHEDULED: Mark(_l("Moved"), "calendar-event", "blue"),
+    EventKind.CANCELLED: Mark(_l("Cancelled"), "calendar-x", "blue"),
+    EventKind.MARKED: Mark(_l("Marked"), "notes", "blue"),
+    EventKind.IMPORTED: Mark(_l("Taken over from Cal.com"), "cloud", "blue"),
+    EventKind.SUPERSEDED: Mark(_l("Replaced by a newer change"), "arrow-right", "secondary"),
+    EventKind.NOTHING_TO_PUSH: Mark(_l("Nothing to send to Cal.com"), "check", "secondary"),
+    EventKind.PUSHED: Mark(_l("Carried to Cal.com"), "upload", "green"),
+    EventKind.PUSH_RETRIES: Mark(_l("Did not arrive, is tried again"), "refresh", "yellow"),
+    EventKind.PUSH_WAITS: Mark(_l("Waits before it is sent"), "clock", "yellow"),
+    EventKind.PUSH_FAILED: Mark(_l("Could not be sent to Cal.com"), "x", "red"),
+    EventKind.LEASE_LOST: Mark(_l("A worker stopped, another took over"), "refresh", "yellow"),
+    EventKind.VERIFIED: Mark(_l("Both sides agree"), "shield-check", "green"),
+    EventKind.MISMATCH: Mark(_l("The two sides differ"), "arrows-diff", "red"),
+    EventKind.MISSING: Mark(_l("Found on one side only"), "cloud-question", "red"),
+    EventKind.ABSENCE_SUSPECTED: Mark(
+        _l("Not found on Cal.com, will be looked for again"), "eye", "yellow"
+    ),
+    EventKind.VERIFICATION_FAILED: Mark(_l("Could not be verified"), "x", "red"),
+    EventKind.RETRY_REQUESTED: Mark(_l("Retry asked for"), "refresh", "blue"),
+    EventKind.VERIFY_REQUESTED: Mark(_l("Verification asked for"), "eye", "blue"),
+    EventKind.PUSH_REQUESTED: Mark(_l("Pushing again asked for"), "upload", "blue"),
+    EventKind.RESOLVED: Mark(_l("Settled"), "circle-check", "green"),
+    EventKind.WEBHOOK_APPLIED: Mark(_l("Cal.com reported a change"), "webhook", "blue"),
+    EventKind.ECHO_SUPPRESSED: Mark(
+        _l("Cal.com echoed our own change: nothing done"), "webhook", "secondary"
+    ),
+    EventKind.PUSH_BACK_SUPPRESSED: Mark(
+        _l("Came from Cal.com, so it is not sent back"), "shield-check", "secondary"
+    ),
+}
+OPERATIONS: dict[str, LazyString] = {
+    "create": _l("Booking made."),
+    "reschedule": _l("Booking moved."),
+    "cancel": _l("Booking cancelled."),
+    "none": _l("It was as wished already."),
+}
+
+
+def register(app: Flask) -> None:
+    app.jinja_env.globals["MARKS"] = MARKS
+    app.add_template_filter(details)
+
+
+def details(event: HistoryEvent) -> list[str]:
+    """What there is to say beyond the event's name; a missing key leaves its sentence out."""
+    tell = _TELLERS.get(event.kind)
+    return [sentence for sentence in tell(event.data) if sentence] if tell else []
+
+
+def _booked(data: Mapping[str, Any]) -> list[str]:
+    return [_("For %(time)s.", time=_time(data, "starts_at"))] if _time(data, "starts_at") else []
+
+
+def _moved(data: Mapping[str, Any]) -> list[str]:
+    new, old = _time(data, "starts_at"), _time(data, "old_starts_at")
+    if new and old:
+        return [_("From %(old)s to %(new)s.", old=old, new=new)]
+    return [_("To %(new)s.", new=new)] if new else []
+
+
+def _cancelled(data: Mapping[str, Any]) -> list[str]:
+    reason = data.get("reason")
+    return [_("Reason: %(reason)s", reason=reason)] if reason else []
+
+
+def _pushed(data: Mapping[str, Any]) -> list[str]:
+    operation = OPERATIONS.get(str(data.get("operation")))
+    mailed = _("Cal.com mailed the customer.") if data.get("mailed") else ""
+    return [str(operation or ""), mailed]
+
+
+def _postponed(data: Mapping[str, Any]) -> list[str]:
+    again_at = instant_from(data.get("again_at"))
+    if again_at is None or again_at <= clock.now():
+        return [_reason(data)]
+    return [_reason(data), _("Next try %(when)s.", when=ago(again_at))]
+
+
+def _failed(data: Mapping[str, Any]) -> list[str]:
+    detail = data.get("detail")
+    return [_reason(data), _("Cal.com says: %(detail)s", detail=detail) if detail else ""]
+
+
+def _differed(data: Mapping[str, Any]) -> list[str]:
+    return [
+        _("%(name)s: here %(ours)s, on Cal.com %(theirs)s.", **difference._asdict())
+        for difference in differences(data)
+    ]
+
+
+def _resolved(data: Mapping[str, Any]) -> list[str]:
+    known = data.get("resolution") in set(Resolution)
+    label = str(RESOLUTIONS[Resolution(data["resolution"])]) if known else ""
+    return [label[:1].upper() + label[1:] + "."] if label else []
+
+
+def _reported(data: Mapping[str, Any]) -> list[str]:
+    return [str(data.get("trigger") or "")]
+
+
+def _reason(data: Mapping[str, Any]) -> str:
+    return str(explain(data["code"]).meaning) if data.get("code") else ""
+
+
+def _time(data: Mapping[str, Any], key: str) -> str:
+    instant = instant_from(data.get(key))
+    return exact(instant) if instant else ""
+
+
+_TELLERS: dict[EventKind, Callable[[Mapping[str, Any]], list[str]]] = {
+    EventKind.BOOKED: _booked,
+    EventKind.RESCHEDULED: _moved,
+    EventKind.CANCELLED: _cancelled,
+    EventKind.PUSHED: _pushed,
+    EventKind.PUSH_RETRIES: _postponed,
+    EventKind.PUSH_WAITS: _postponed,
+    EventKind.PUSH_FAILED: _failed,
+    EventKind.VERIFICATION_FAILED: _failed,
+    EventKind.MISMATCH: _differed,
+    EventKind.RESOLVED: _resolved,
+    EventKind.WEBHOOK_APPLIED: _reported,
+    EventKind.ECHO_SUPPRESSED: _reported,
+}

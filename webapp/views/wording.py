@@ -1,0 +1,94 @@
+"""What we call things: one table per enumeration, with the colour and icon that go with it."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from flask import Flask
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
+
+from webapp.models.appointment import AppointmentStatus, Origin
+from webapp.models.discrepancy import DiscrepancyType, Resolution
+from webapp.models.notification import NotificationType
+from webapp.models.sync_state import SyncState
+from webapp.models.user import Role
+
+
+class Badge(NamedTuple):
+    label: LazyString
+    colour: str
+    icon: str
+
+
+SYNC_STATES: dict[StrEnum, Badge] = {
+    SyncState.SYNCED: Badge(_l("Synchronised"), "green", "check"),
+    SyncState.PENDING: Badge(_l("On its way"), "yellow", "clock"),
+    SyncState.VERIFICATION_PENDING: Badge(_l("Verifying"), "yellow", "clock"),
+    SyncState.FAILED: Badge(_l("Failed"), "red", "x"),
+    SyncState.ORPHANED_LOCAL: Badge(_l("Missing on Cal.com"), "red", "cloud-question"),
+    SyncState.ORPHANED_CALCOM: Badge(_l("Only on Cal.com"), "red", "cloud"),
+}
+STATUSES: dict[StrEnum, Badge] = {
+    AppointmentStatus.SCHEDULED: Badge(_l("Scheduled"), "blue", "calendar-event"),
+    AppointmentStatus.PENDING: Badge(_l("Awaits confirmation"), "yellow", "clock"),
+    AppointmentStatus.CONFIRMED: Badge(_l("Confirmed"), "blue", "circle-check"),
+    AppointmentStatus.CANCELLED: Badge(_l("Cancelled"), "secondary", "ban"),
+    AppointmentStatus.COMPLETED: Badge(_l("Completed"), "secondary", "checks"),
+    AppointmentStatus.NO_SHOW: Badge(_l("No-show"), "orange", "user"),
+}
+DISCREPANCIES: dict[DiscrepancyType, LazyString] = {
+    DiscrepancyType.ORPHANED_LOCAL: _l("Exists here but not in Cal.com"),
+    DiscrepancyType.ORPHANED_CALCOM: _l("Exists in Cal.com but not here"),
+    DiscrepancyType.DATA_MISMATCH: _l("The two sides differ"),
+    DiscrepancyType.VERIFICATION_ERROR: _l("Could not be verified"),
+    DiscrepancyType.SYNC_FAILED: _l("Could not be sent to Cal.com"),
+}
+NOTIFICATIONS: dict[NotificationType, LazyString] = {
+    NotificationType.ORPHANED_LOCAL: _l("Appointment exists here but not in Cal.com"),
+    NotificationType.ORPHANED_CALCOM: _l("Appointment exists in Cal.com but not here"),
+    NotificationType.DATA_MISMATCH: _l("Appointment differs between here and Cal.com"),
+    NotificationType.VERIFICATION_ERROR: _l("Appointment could not be verified"),
+    NotificationType.SYNC_FAILED: _l("Appointment could not be sent to Cal.com"),
+    NotificationType.CONNECTION_BROKEN: _l("The connection to Cal.com is broken"),
+}
+ORIGINS: dict[Origin, LazyString] = {
+    Origin.RETELL: _l("Telephone"),
+    Origin.ADMIN: _l("This desk"),
+    Origin.API: _l("API"),
+    Origin.CALCOM: _l("Cal.com"),
+    Origin.SYSTEM: _l("Lockstep"),
+}
+ROLES: dict[Role, LazyString] = {
+    Role.ADMIN: _l("Admin"),
+    Role.MANAGER: _l("Manager"),
+    Role.STAFF: _l("Staff"),
+}
+RESOLUTIONS: dict[Resolution, LazyString] = {
+    Resolution.BY_ITSELF: _l("settled by itself"),
+    Resolution.RETRIED: _l("settled by a retry"),
+    Resolution.PUSHED_AGAIN: _l("settled by pushing again"),
+    Resolution.TOOK_REMOTE: _l("settled by taking Cal.com's version"),
+    Resolution.KEPT_OURS: _l("settled by keeping ours"),
+    Resolution.ADOPTED: _l("settled by adopting it"),
+    Resolution.CANCELLED_REMOTE: _l("settled by cancelling it on Cal.com"),
+    Resolution.CHANGED: _l("settled by a later change"),
+    Resolution.DISMISSED: _l("dismissed"),
+}
+REFUSALS: dict[str, LazyString] = {
+    "in_past": _l("This time has passed. Choose one that is still to come."),
+    "not_live": _l("This appointment is cancelled or over and can no longer be changed."),
+    "service_not_offered": _l("This service is no longer offered. Choose another one."),
+    "unchanged": _l("This is the time it has already. Choose another one."),
+    "already_started": _l("This appointment has already begun and can no longer be changed."),
+}
+
+
+def register(app: Flask) -> None:
+    app.jinja_env.globals.update(
+        SYNC_STATES=SYNC_STATES,
+        STATUSES=STATUSES,
+        DISCREPANCIES=DISCREPANCIES,
+        NOTIFICATIONS=NOTIFICATIONS,
+        ORIGINS=ORIGINS,
+        ROLES=ROLES,
+    )
