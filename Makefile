@@ -90,9 +90,9 @@ templates: $(VENV)/dev.stamp ## check the format of the templates and look for m
 
 .PHONY: translations
 translations: $(VENV)/dev.stamp ## collect the strings, update the catalogues, compile them
-	@$(VENV)/bin/pybabel -q extract -F babel.cfg -k _l -k lazy_gettext --sort-by-file --no-location \
-		--project Lockstep -o webapp/translations/messages.pot webapp templates
-	@$(VENV)/bin/pybabel -q update -i webapp/translations/messages.pot -d webapp/translations
+	@$(VENV)/bin/pybabel -q extract -F webapp/translations/babel.cfg -k _l --sort-by-file --no-location \
+		--project Lockstep -o $(VENV)/messages.pot .
+	@$(VENV)/bin/pybabel -q update -i $(VENV)/messages.pot -d webapp/translations --no-fuzzy-matching
 	@exec $(VENV)/bin/pybabel -q compile -d webapp/translations
 
 .PHONY: run

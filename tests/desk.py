@@ -10,8 +10,10 @@ from sqlalchemy import select
 from tests.factories import Tenant, make_company
 from webapp import clock
 from webapp.extensions import db
+from webapp.jobs import push
 from webapp.jobs.inline import run_job, work_off_due
 from webapp.models.appointment import Appointment, AppointmentStatus, Origin
+from webapp.models.company import Company
 from webapp.models.customer import Customer
 from webapp.models.discrepancy import Discrepancy
 from webapp.models.history import HistoryEvent
@@ -22,8 +24,11 @@ from webapp.models.service import Service
 from webapp.models.tenancy import as_company
 from webapp.sandbox.server import RunningSandbox
 from webapp.sync.booking import book_appointment, cancel_appointment, reschedule_appointment
+from webapp.sync.carry import Carried
+from webapp.sync.push import Claim, claim_intent
 from webapp.sync.review import push_again, request_retry
 from webapp.sync.runs import start_run
+from webapp.sync.settle import Settled, settle_push
 from webapp.sync.verify import request_verification
 
 
@@ -170,6 +175,49 @@ class Desk:
             )
             db.session.commit()
         return change is not None
+
+    def claim(self, intent_id: int) -> Claim:
+        """What a worker does first."""
+        with as_company(self.company.id):
+            claim = claim_intent(db.session(), intent_id, now=clock.now(), lease=push._lease())
+            db.session.commit()
+        assert claim is not None
+        return claim
+
+    def die_with_claim(self, intent_id: int, *, after_calling: bool = False) -> None:
+        """A worker takes an intent and is never heard of again."""
+        claim = self.claim(intent_id)
+        if after_calling:
+            with as_company(self.company.id):
+                assert push._call(claim).error is None
+
+    def settle_claim(self, claim: Claim, carried: Carried) -> Settled:
+        """What a worker does last."""
+        with as_company(self.company.id):
+            settled = settle_push(
+                db.session(), claim, carried, now=clock.now(), pauses=push._pauses()
+            )
+            db.session.commit()
+        return settled
+
+    def pause(self) -> None:
+        self._write_company(paused_at=clock.now(), paused_by="An admin")
+
+    def resume(self) -> None:
+        self._write_company(paused_at=None, paused_by=None)
+
+    def forget_event_type(self) -> None:
+        with as_company(self.company.id):
+            service = db.session.get_one(Service, (self.company.id, self.company.service_id))
+            service.calcom_event_type_id = service.calcom_host = None
+            db.session.commit()
+
+    def _write_company(self, **columns: Any) -> None:
+        with as_company(self.company.id):
+            company = db.session.get_one(Company, self.company.id)
+            for name, value in columns.items():
+                setattr(company, name, value)
+            db.session.commit()
 
     def verify_automatically(self, appointment_id: int) -> None:
         """What a run does with one appointment, without anybody having asked."""

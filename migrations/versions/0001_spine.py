@@ -65,7 +65,8 @@ DUE_ROWS_BODY = """
          WHERE i.status = 'waiting' AND i.due_at <= at AND c.paused_at IS NULL
         UNION ALL
         SELECT 'push', i.company_id, i.id, i.lease_until, 1
-          FROM intents i WHERE i.status = 'in_flight' AND i.lease_until <= at
+          FROM intents i JOIN companies c ON c.id = i.company_id
+         WHERE i.status = 'in_flight' AND i.lease_until <= at AND c.paused_at IS NULL
         UNION ALL
         SELECT 'delivery', d.company_id, d.id, d.due_at, 3
           FROM deliveries d WHERE d.status = 'received' AND d.due_at <= at

@@ -5,9 +5,17 @@ from datetime import timedelta
 import pytest
 
 from tests.desk import Desk, in_days
+from tests.factories import make_person
 from webapp import clock
+from webapp.calcom.errors import Rejected
+from webapp.extensions import db
+from webapp.jobs.connection import TransactionOpenError, open_client
 from webapp.models.appointment import AppointmentStatus
+from webapp.models.company import Company
 from webapp.models.sync_state import SyncState
+from webapp.models.tenancy import as_company
+from webapp.models.user import Role
+from webapp.sync.carry import Carried
 
 
 def test_a_booked_appointment_stands_on_calcom_with_one_mail(desk: Desk) -> None:
@@ -221,18 +229,9 @@ def test_a_rate_limit_waits_without_using_up_an_attempt(desk: Desk) -> None:
 
 
 def test_a_worker_that_died_is_taken_over_and_its_call_is_looked_up(desk: Desk) -> None:
-    from webapp.extensions import db
-    from webapp.jobs.push import _call, _lease
-    from webapp.models.tenancy import as_company
-    from webapp.sync.push import claim_intent
-
     appointment_id = desk.book()
     [intent] = desk.intents(appointment_id)
-    with as_company(desk.company.id):
-        claim = claim_intent(db.session(), intent.id, now=clock.now(), lease=_lease())
-        db.session.commit()
-        assert claim is not None
-        assert _call(claim).error is None  # and here the worker dies
+    desk.die_with_claim(intent.id, after_calling=True)
 
     desk.work()
     assert desk.appointment(appointment_id).calcom_sync_status is SyncState.PENDING
@@ -241,3 +240,93 @@ def test_a_worker_that_died_is_taken_over_and_its_call_is_looked_up(desk: Desk) 
 
     assert desk.appointment(appointment_id).calcom_sync_status is SyncState.SYNCED
     assert desk.cal.mails() == ["created"]
+
+
+def test_a_refused_key_flags_one_push_lets_the_others_wait_and_heals_by_itself(
+    desk: Desk,
+) -> None:
+    admin = make_person(desk.company, Role.ADMIN)
+    refusals = [
+        {"kind": "status", "status": 401, "operation": operation}
+        for operation in ("bookings.create", "me")
+    ]
+    desk.cal.fail(*refusals)
+    appointments = [desk.book(in_days(2, hour)) for hour in (8, 9, 10)]
+
+    desk.work_through(60, step=10)
+
+    states = [desk.appointment(each).calcom_sync_status for each in appointments]
+    assert states == [SyncState.FAILED, SyncState.PENDING, SyncState.PENDING]
+    assert desk.cal.operations().count("bookings.create") == 1
+    assert ("connection_broken", True) in desk.inbox(admin.id)
+
+    desk.cal.heal()
+    desk.work_through(180, step=20)
+
+    states = [desk.appointment(each).calcom_sync_status for each in appointments]
+    assert set(states) == {SyncState.SYNCED}
+    assert desk.open_findings() == []
+    assert {is_open for _, is_open in desk.inbox(admin.id)} == {False}
+
+
+def test_a_dead_workers_intent_waits_while_the_company_is_paused(desk: Desk) -> None:
+    appointment_id = desk.book()
+    [intent] = desk.intents(appointment_id)
+    desk.die_with_claim(intent.id)
+    desk.pause()
+
+    clock.advance(timedelta(minutes=5))
+    desk.work()
+    assert desk.cal.bookings() == []
+
+    desk.resume()
+    desk.work()
+    assert desk.appointment(appointment_id).calcom_sync_status is SyncState.SYNCED
+
+
+def test_a_worker_that_lost_its_lease_cannot_finish_the_intent(desk: Desk) -> None:
+    appointment_id = desk.book()
+    [intent] = desk.intents(appointment_id)
+    slow = desk.claim(intent.id)
+    clock.advance(timedelta(seconds=45))
+    desk.work()
+
+    settled = desk.settle_claim(slow, Carried(error=Rejected("HTTP_422", "late", 422)))
+
+    assert settled.was_lost
+    assert desk.appointment(appointment_id).calcom_sync_status is SyncState.SYNCED
+    assert desk.open_findings() == []
+    assert "lease_lost" in desk.events(appointment_id)
+
+
+def test_nothing_is_called_while_a_transaction_is_open(desk: Desk) -> None:
+    with as_company(desk.company.id), open_client() as client:
+        db.session.get_one(Company, desk.company.id)
+        with pytest.raises(TransactionOpenError):
+            client.me()
+
+
+def test_a_service_without_an_event_type_is_final_and_nothing_is_sent(desk: Desk) -> None:
+    desk.forget_event_type()
+    appointment_id = desk.book()
+
+    desk.work()
+
+    assert desk.open_findings() == [(appointment_id, "sync_failed", "NO_EVENT_TYPE")]
+    assert desk.cal.operations() == []
+
+
+def test_two_appointments_never_claim_one_booking(desk: Desk) -> None:
+    first = desk.book(in_days(2))
+    desk.work()
+    uid = desk.appointment(first).calcom_v2_booking_id
+    second = desk.book(in_days(3))
+    claim = desk.claim(desk.intents(second)[0].id)
+    with as_company(desk.company.id), open_client() as client:
+        theirs = client.get_booking(str(uid))
+
+    desk.settle_claim(claim, Carried(booking=theirs, operations=["create"], uids=[str(uid)]))
+
+    assert desk.appointment(second).calcom_v2_booking_id is None
+    assert desk.open_findings() == [(second, "sync_failed", "HTTP_409")]
+    assert desk.appointment(first).calcom_v2_booking_id == uid

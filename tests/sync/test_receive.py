@@ -291,3 +291,37 @@ def test_news_older_than_what_both_agreed_on_is_ignored(desk: Desk, client: Flas
 
     assert [each[1:] for each in deliveries(desk)] == [("ignored", "older_than_base")]
     assert desk.appointment(appointment_id).status is AppointmentStatus.CONFIRMED
+
+
+def test_a_webhook_brings_no_cancelled_appointment_back_to_life(
+    desk: Desk, client: FlaskClient
+) -> None:
+    """Our cancellation failed for good, and somebody moves the booking over there."""
+    appointment_id = desk.book(in_days(2))
+    desk.work()
+    desk.cal.fail({"kind": "status", "status": 422, "operation": "bookings.cancel"})
+    desk.cancel(appointment_id)
+    desk.work()
+    desk.cal.heal()
+    old_uid = desk.appointment(appointment_id).calcom_v2_booking_id
+    moved = desk.cal.change(old_uid, "reschedule", start=in_days(3).isoformat())
+
+    raw = json.dumps(
+        {
+            "triggerEvent": "BOOKING_RESCHEDULED",
+            "createdAt": in_days(1).isoformat(),
+            "payload": {
+                "uid": moved["uid"],
+                "rescheduleUid": old_uid,
+                "status": "ACCEPTED",
+                "startTime": in_days(3).isoformat(),
+                "endTime": in_days(3, 11).isoformat(),
+                "eventTypeId": desk.company.event_type_id,
+            },
+        }
+    ).encode()
+    post(client, desk, raw)
+    desk.work_through(10)
+
+    assert desk.appointment(appointment_id).status is AppointmentStatus.CANCELLED
+    assert desk.open_findings() == [(appointment_id, "data_mismatch", "DATA_MISMATCH")]

@@ -21,9 +21,10 @@ from webapp.application import settings
 from webapp.extensions import db
 from webapp.jobs.queues import PERIODIC, JsonJob, enqueue_run
 from webapp.logs import log
+from webapp.models.company import Company
 from webapp.models.crossing import company_ids
 from webapp.models.run import RunScope, take_slot
-from webapp.models.tenancy import as_company
+from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.runs import start_run
 
 TICK_SECONDS = 30
@@ -47,6 +48,9 @@ def verification_slot(now: datetime) -> str:
 
 
 def begin_verification(session: Session, now: datetime) -> int | None:
+    """A run, or None for a company that has no key yet: there is nothing to compare with."""
+    if session.get_one(Company, require_company_id()).calcom_api_key is None:
+        return None
     return start_run(session, scope=RunScope.SCHEDULED, now=now)
 
 

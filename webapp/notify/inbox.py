@@ -94,8 +94,6 @@ def _recipient_ids(session: Session) -> list[int]:
     """Admins, managers and staff of the company: an inbox item is for all who can log in."""
     return list(
         session.scalars(
-            select(User.id).where(
-                User.company_id == require_company_id(), User.is_enabled.is_(True)
-            )
+            select(User.id).where(User.company_id == require_company_id(), User.is_enabled)
         )
     )

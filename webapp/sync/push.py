@@ -101,8 +101,11 @@ def _waits_for_connection(intent: Intent, company: Company, now: datetime, lease
     if company.calcom_api_key is not None and (next_check is None or next_check <= now):
         company.connection_checked_at = now
         return False
+    again_at = next_check or now + timedelta(seconds=lease.reconnect_seconds)
     if intent.status is IntentStatus.WAITING:
-        intent.due_at = next_check or now + timedelta(seconds=lease.reconnect_seconds)
+        intent.due_at = again_at
+    else:
+        intent.lease_until = again_at
     return True
 
 

@@ -135,6 +135,8 @@ def _on_no_show(session: Session, arrival: Arrival) -> Effect:
     appointment = find_by_uid(session, arrival, arrival.delivery.uid)
     if appointment is None:
         return _ignored("unknown_booking")
+    if appointment.calcom_v2_booking_id != arrival.delivery.uid:
+        return _ignored("earlier_booking", appointment)
     if any(person.absent for person in arrival.delivery.no_shows):
         return _mark(session, arrival, appointment, AppointmentStatus.NO_SHOW)
     if appointment.status is AppointmentStatus.NO_SHOW:
@@ -217,8 +219,13 @@ def _import(session: Session, arrival: Arrival) -> Effect:
 def _follow(
     session: Session, arrival: Arrival, appointment: Appointment, booking: Booking | None
 ) -> Effect:
-    """Take the booking's word: ours moves with it, and nothing is pushed back."""
-    if booking is None:
+    """Take the booking's word: ours moves with it, and nothing is pushed back.
+
+    A cancelled appointment isn't brought back to life by a webhook: the truth is read, and a
+    person settles it.
+    """
+    revives = appointment.status is AppointmentStatus.CANCELLED
+    if booking is None or (revives and booking.status is not BookingStatus.CANCELLED):
         return _read_again(session, arrival, appointment)
     try:
         with session.begin_nested():

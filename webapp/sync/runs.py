@@ -86,7 +86,7 @@ def next_appointments(
             Appointment.id > run.cursor_id,
             or_(
                 Appointment.starts_at >= run.started_at - timedelta(days=window.past_days),
-                Appointment.requires_manual_review.is_(True),
+                Appointment.requires_manual_review,
             ),
         )
         .order_by(Appointment.id)
