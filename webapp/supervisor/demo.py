@@ -21,6 +21,7 @@ from webapp.supervisor.stopping import ignore_signals
 
 READY_SECONDS = 90.0
 GLANCE_SECONDS = 0.5
+SETTLE_SECONDS = 1.0
 
 
 def run_demo(choices: Choices, plan: Plan, *, fresh: bool = False) -> None:
@@ -55,7 +56,15 @@ def _start(children: Children, plan: Plan) -> None:
         for program in programs:
             if program.health_url:
                 _wait_until_healthy(children, program)
-    children.expect_all_alive()
+    _watch(children)
+
+
+def _watch(children: Children) -> None:
+    """A process that can't start needs a moment to say so."""
+    ends = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < ends:
+        children.expect_all_alive()
+        time.sleep(GLANCE_SECONDS / 5)
 
 
 def _wait_until_healthy(children: Children, program: Program) -> None:
