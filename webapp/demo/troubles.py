@@ -13,9 +13,10 @@ from webapp.demo.stage import Stage
 from webapp.demo.story import coming_appointments
 from webapp.extensions import db
 from webapp.jobs.inline import run_job
+from webapp.jobs.schedule import verification_slot
 from webapp.models.appointment import Origin
 from webapp.models.customer import Customer
-from webapp.models.run import RunScope
+from webapp.models.run import RunScope, take_slot
 from webapp.models.service import Service
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.booking import book_appointment
@@ -108,6 +109,8 @@ def _ask_to_verify(company_id: int, appointment_id: int) -> None:
 
 def _verify_company(stage: Stage, company_id: int) -> None:
     with as_company(company_id):
+        slot = verification_slot(clock.now())
+        take_slot(db.session(), "verification", slot, clock.now())
         run_id = start_run(db.session(), scope=RunScope.SCHEDULED, now=clock.now())
         db.session.commit()
     if run_id is not None:

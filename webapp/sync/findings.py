@@ -163,7 +163,7 @@ def _step(found: Discrepancy, finding: Finding) -> _Step:
     if found.type is finding.type:
         return _Step.RENEWED
     if finding.cause is not None and found.type is DiscrepancyType.SYNC_FAILED:
-        # Missing there because its push failed, of which people were told.
+        # Missing or different there because our push failed, of which people were told.
         return _Step.FURTHER_ON
     return _Step.NEWS
 

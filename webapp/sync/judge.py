@@ -81,6 +81,7 @@ def _flag_mismatch(
         "DATA_MISMATCH",
         differences=found,
         remote_updated_at=booking.updated_at,
+        cause=code_of_failed_push(session, appointment.id),
     )
     _count(appointment)
     raise_finding(

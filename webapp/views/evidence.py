@@ -52,9 +52,8 @@ def in_plain_words(discrepancy: Discrepancy) -> list[str]:
     sentences = [_tell(difference) for difference in differences(evidence)]
     sentences = sentences or [str(explain(discrepancy.code).meaning)]
     if cause := evidence.get("cause"):
-        sentences.append(
-            _("It was never created there: %(why)s", why=str(explain(str(cause)).meaning))
-        )
+        why = str(explain(str(cause)).meaning)
+        sentences.append(_("Our change could not be carried there: %(why)s", why=why))
     changed_at = instant_from(evidence.get("remote_updated_at"))
     if changed_at is not None:
         sentences.append(_("Last changed on Cal.com %(ago)s.", ago=ago(changed_at)))
