@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     look_trust_seconds: float = Field(
         5.0, ge=0, description="A listing younger than this after a write proves nothing missing"
     )
+    proof_seconds: float = Field(
+        15.0, ge=0, description="After a create, its existence is proven by a listing"
+    )
     pulse_seconds: float = Field(1.0, gt=0, le=60, description="How often due rows are looked for")
 
     verification_interval_hours: int = Field(

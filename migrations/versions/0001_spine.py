@@ -74,6 +74,9 @@ DUE_ROWS_BODY = """
         SELECT 'verification', a.company_id, a.id, a.next_verification_at, 4
           FROM appointments a WHERE a.next_verification_at <= at
         UNION ALL
+        SELECT 'proof', a.company_id, a.company_id, min(a.existence_due_at), 4
+          FROM appointments a WHERE a.existence_due_at <= at GROUP BY a.company_id
+        UNION ALL
         SELECT 'run', r.company_id, r.id, r.lease_until, 5
           FROM runs r WHERE r.status = 'running' AND r.lease_until <= at
     ) due ORDER BY rank, since LIMIT most
@@ -379,6 +382,7 @@ def make_tables() -> None:
         sa.Column("base_uid", sa.Text(collation="C"), nullable=True),
         sa.Column("base_remote_updated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("remote_written_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("existence_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("absence_first_seen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("next_verification_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("verification_requested_at", sa.DateTime(timezone=True), nullable=True),
@@ -448,6 +452,13 @@ def make_tables() -> None:
         "appointments",
         ["company_id", "starts_at", "id"],
         unique=False,
+    )
+    op.create_index(
+        "ix_appointments_existence_due",
+        "appointments",
+        ["existence_due_at"],
+        unique=False,
+        postgresql_where="existence_due_at IS NOT NULL",
     )
     op.create_index(
         "ix_appointments_flagged",

@@ -80,4 +80,5 @@ def _pauses() -> Pauses:
         loud=settings().push_retry_seconds,
         quiet=settings().push_quiet_retry_seconds,
         reconnect=settings().reconnect_seconds,
+        proof=settings().proof_seconds,
     )

@@ -85,6 +85,11 @@ class Appointment(Owned, Base):
             postgresql_where="requires_manual_review",
         ),
         Index(
+            "ix_appointments_existence_due",
+            "existence_due_at",
+            postgresql_where="existence_due_at IS NOT NULL",
+        ),
+        Index(
             "ix_appointments_verification_due",
             "next_verification_at",
             postgresql_where="next_verification_at IS NOT NULL",
@@ -123,6 +128,8 @@ class Appointment(Owned, Base):
 
     remote_written_at: Mapped[datetime | None]
     """When a push last changed Cal.com: the grace period for absence counts from here."""
+    existence_due_at: Mapped[datetime | None]
+    """When a fresh create's existence is to be proven by a listing; None: it is, or need not."""
     absence_first_seen_at: Mapped[datetime | None]
     """The first sighting of a missing booking; a second one, later, proves it (S5.5)."""
     next_verification_at: Mapped[datetime | None]

@@ -39,11 +39,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """The pauses of a push, in seconds: before its retries, and after the flag."""
+    """The pauses of a push, in seconds: before its retries, after the flag, before a refused key is
+    tried again, and before what was written is proven to exist."""
 
     loud: Sequence[float]
     quiet: Sequence[float]
     reconnect: float
+    proof: float
 
 
 def decide(error: CalcomError, attempt_number: int, pauses: Pauses) -> Decision:

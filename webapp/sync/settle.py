@@ -58,13 +58,13 @@ def settle_push(
         return _wait(session, intent, Decision(Verdict.WAIT, "LISTING_LAGS", 5.0), now)
     if carried.error is not None:
         return _after_error(session, intent, appointment, carried, now=now, pauses=pauses)
-    return _after_success(session, intent, appointment, claim, carried, now)
+    return _after_success(session, intent, appointment, claim, carried, now=now, pauses=pauses)
 
 
 def settle_unsendable(session: Session, claim: Claim, *, now: datetime) -> Settled:
     """The service has no event type: final, nothing was sent (S3.5)."""
     nothing_sent = Carried(error=Rejected(NO_EVENT_TYPE, "The service has no event type"))
-    return settle_push(session, claim, nothing_sent, now=now, pauses=Pauses((), (), 0.0))
+    return settle_push(session, claim, nothing_sent, now=now, pauses=Pauses((), (), 0.0, 0.0))
 
 
 def _held_intent(session: Session, claim: Claim) -> Intent | None:
@@ -136,7 +136,9 @@ def _after_success(
     appointment: Appointment,
     claim: Claim,
     carried: Carried,
+    *,
     now: datetime,
+    pauses: Pauses,
 ) -> Settled:
     try:
         with session.begin_nested():
@@ -150,6 +152,8 @@ def _after_success(
     _finish(intent, IntentStatus.DONE, now, "done")
     if carried.writes_done:
         appointment.remote_written_at = now
+        if appointment.is_live:
+            appointment.existence_due_at = now + timedelta(seconds=pauses.proof)
     mark_connected(session, now=now)
     _record_pushed(session, intent, carried, now)
     following = waiting_intent(session, appointment.id)
