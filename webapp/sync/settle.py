@@ -1,39 +1,29 @@
 """Settle: what came of carrying an intent is written down, in one transaction, by whoever still
 holds its lease."""
 
-import random
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from webapp.calcom.errors import CalcomError, Conflict, NotFound, ProtocolError, Rejected
+from webapp.calcom.errors import CalcomError, Conflict, Rejected
 from webapp.models.appointment import Appointment
-from webapp.models.company import Company
 from webapp.models.discrepancy import DiscrepancyType, Resolution
 from webapp.models.history import EventKind, record_event
 from webapp.models.intent import Attempt, Intent, IntentStatus
 from webapp.models.tenancy import require_company_id
 from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement, take_base
-from webapp.sync.answers import NO_EVENT_TYPE, Decision, Pauses, Verdict, decide
-from webapp.sync.carry import CancelledThere, Carried
-from webapp.sync.connection import mark_connected, mark_disconnected
+from webapp.sync.answers import NO_EVENT_TYPE, Decision, Pauses, Verdict
+from webapp.sync.carry import Carried
+from webapp.sync.connection import mark_connected
 from webapp.sync.findings import Finding, raise_finding
+from webapp.sync.flight import Settled, finish, forget_try
 from webapp.sync.intents import lock_appointment, waiting_intent
 from webapp.sync.push import Claim
 from webapp.sync.reconcile import differences, view_of_base, view_of_ours, view_of_theirs
+from webapp.sync.setbacks import after_error, give_up, wait
 
-JITTER = 0.2
 LEASE_LOST = "LEASE_LOST"
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What should happen next: an intent to enqueue now, or nothing."""
-
-    next_intent_id: int | None = None
-    was_lost: bool = False
 
 
 def settle_push(
@@ -53,11 +43,11 @@ def settle_push(
         )
         return Settled(was_lost=True)
     if not carried.is_in_doubt:
-        _forget_try(intent, claim)
+        forget_try(intent, claim)
     if carried.must_wait_for_listing:
-        return _wait(session, intent, Decision(Verdict.WAIT, "LISTING_LAGS", 5.0), now)
+        return wait(session, intent, Decision(Verdict.WAIT, "LISTING_LAGS", 5.0), now)
     if carried.error is not None:
-        return _after_error(session, intent, appointment, carried, now=now, pauses=pauses)
+        return after_error(session, intent, appointment, carried, now=now, pauses=pauses)
     return _after_success(session, intent, appointment, claim, carried, now=now, pauses=pauses)
 
 
@@ -103,33 +93,6 @@ def _outcome(error: CalcomError | None) -> str:
     return "done" if error is None else error.code
 
 
-def _forget_try(intent: Intent, claim: Claim) -> None:
-    """This try left nothing in doubt: what was in doubt before it still is."""
-    intent.has_unknown_outcome = claim.known.must_look
-    intent.sent_starts = list(claim.known.sent_starts)
-    intent.last_call_at = claim.last_call_at
-
-
-def _bequeath_doubt(intent: Intent, heir: Intent) -> None:
-    """The newer wish has to look for what this one may have left behind."""
-    heir.has_unknown_outcome |= intent.has_unknown_outcome
-    heir.sent_starts = sorted({*heir.sent_starts, *intent.sent_starts})
-    heir.last_call_at = intent.last_call_at
-
-
-def _leave_flight(intent: Intent, status: IntentStatus) -> None:
-    """The status and the lease change together: the database insists."""
-    intent.status = status
-    intent.lease_token = None
-    intent.lease_until = None
-
-
-def _finish(intent: Intent, status: IntentStatus, now: datetime, outcome: str) -> None:
-    _leave_flight(intent, status)
-    intent.finished_at = now
-    intent.outcome = outcome
-
-
 def _after_success(
     session: Session,
     intent: Intent,
@@ -145,11 +108,11 @@ def _after_success(
             claim_uids(session, appointment.id, claim.host, carried.uids, now)
     except BookingClaimed:
         carried.error = Conflict("The booking belongs to another appointment")
-        return _give_up(session, intent, appointment, carried, now)
+        return give_up(session, intent, appointment, carried, now)
     intent.attempt_count += 1
     intent.has_unknown_outcome = False
     intent.error_code = intent.error_message = None
-    _finish(intent, IntentStatus.DONE, now, "done")
+    finish(intent, IntentStatus.DONE, now, "done")
     if carried.writes_done:
         appointment.remote_written_at = now
         if appointment.is_live:
@@ -205,98 +168,3 @@ def _record_pushed(session: Session, intent: Intent, carried: Carried, now: date
         mailed=carried.writes_done > 0,
         attempts=intent.attempt_count,
     )
-
-
-def _after_error(
-    session: Session,
-    intent: Intent,
-    appointment: Appointment,
-    carried: Carried,
-    *,
-    now: datetime,
-    pauses: Pauses,
-) -> Settled:
-    assert carried.error is not None  # noqa: S101 - narrows the type
-    intent.error_code = carried.error.code
-    intent.error_message = carried.error.detail or None
-    decision = decide(carried.error, intent.attempt_count + 1, pauses)
-    match decision.verdict:
-        case Verdict.WAIT:
-            return _wait(session, intent, decision, now)
-        case Verdict.DISCONNECT:
-            mark_disconnected(session, decision.code, now=now)
-            _flag(session, intent, appointment, carried, now)
-            return _wait(session, intent, decision, now)
-        case Verdict.RETRY | Verdict.FLAGGED_RETRY:
-            intent.attempt_count += 1
-            if decision.verdict is Verdict.FLAGGED_RETRY:
-                _flag(session, intent, appointment, carried, now)
-            return _retry(session, intent, decision, now)
-    if isinstance(carried.error, ProtocolError):
-        company = session.get_one(Company, require_company_id())
-        company.connection_error_code = carried.error.code
-    return _give_up(session, intent, appointment, carried, now)
-
-
-def _wait(session: Session, intent: Intent, decision: Decision, now: datetime) -> Settled:
-    return _again(session, intent, EventKind.PUSH_WAITS, decision, now, decision.pause_seconds)
-
-
-def _retry(session: Session, intent: Intent, decision: Decision, now: datetime) -> Settled:
-    pause = decision.pause_seconds * (1 + random.uniform(0, JITTER))  # noqa: S311 - jitter
-    return _again(session, intent, EventKind.PUSH_RETRIES, decision, now, pause)
-
-
-def _again(
-    session: Session,
-    intent: Intent,
-    kind: EventKind,
-    decision: Decision,
-    now: datetime,
-    pause_seconds: float,
-) -> Settled:
-    """Back to waiting, unless a newer wish waits already: then that one inherits the doubt."""
-    following = waiting_intent(session, intent.appointment_id)
-    if following is not None:
-        _bequeath_doubt(intent, following)
-        _finish(intent, IntentStatus.SUPERSEDED, now, "superseded")
-        return Settled(next_intent_id=following.id)
-    _leave_flight(intent, IntentStatus.WAITING)
-    intent.due_at = now + timedelta(seconds=pause_seconds)
-    record_event(
-        session,
-        intent.appointment_id,
-        kind,
-        at=now,
-        intent_id=intent.id,
-        code=decision.code,
-        again_at=intent.due_at.isoformat(),
-    )
-    return Settled()
-
-
-def _give_up(
-    session: Session, intent: Intent, appointment: Appointment, carried: Carried, now: datetime
-) -> Settled:
-    assert carried.error is not None  # noqa: S101 - narrows the type
-    intent.attempt_count += 1
-    _finish(intent, IntentStatus.FAILED, now, carried.error.code)
-    following = waiting_intent(session, appointment.id)
-    if following is not None:
-        _bequeath_doubt(intent, following)
-        return Settled(next_intent_id=following.id)
-    _flag(session, intent, appointment, carried, now)
-    if appointment.is_known_to_calcom and isinstance(carried.error, (NotFound, CancelledThere)):
-        # What became of it there is for a verification to say (S3.5).
-        appointment.next_verification_at = now
-    return Settled()
-
-
-def _flag(
-    session: Session, intent: Intent, appointment: Appointment, carried: Carried, now: datetime
-) -> None:
-    assert carried.error is not None  # noqa: S101 - narrows the type
-    finding = Finding(
-        DiscrepancyType.SYNC_FAILED, carried.error.code, detail=carried.error.detail or None
-    )
-    raise_finding(session, appointment, finding, now=now, intent_id=intent.id)

@@ -1,0 +1,117 @@
+"""Setbacks: a try that ended with an error is repeated, waits, or is given up (S3.5)."""
+
+import random
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from webapp.calcom.errors import NotFound, ProtocolError
+from webapp.models.appointment import Appointment
+from webapp.models.company import Company
+from webapp.models.discrepancy import DiscrepancyType
+from webapp.models.history import EventKind, record_event
+from webapp.models.intent import Intent, IntentStatus
+from webapp.models.tenancy import require_company_id
+from webapp.sync.answers import Decision, Pauses, Verdict, decide
+from webapp.sync.carry import CancelledThere, Carried
+from webapp.sync.connection import mark_disconnected
+from webapp.sync.findings import Finding, raise_finding
+from webapp.sync.flight import Settled, bequeath_doubt, finish, leave_flight
+from webapp.sync.intents import waiting_intent
+
+JITTER = 0.2
+
+
+def after_error(
+    session: Session,
+    intent: Intent,
+    appointment: Appointment,
+    carried: Carried,
+    *,
+    now: datetime,
+    pauses: Pauses,
+) -> Settled:
+    assert carried.error is not None  # noqa: S101 - narrows the type
+    intent.error_code = carried.error.code
+    intent.error_message = carried.error.detail or None
+    decision = decide(carried.error, intent.attempt_count + 1, pauses)
+    match decision.verdict:
+        case Verdict.WAIT:
+            return wait(session, intent, decision, now)
+        case Verdict.DISCONNECT:
+            mark_disconnected(session, decision.code, now=now)
+            _flag(session, intent, appointment, carried, now)
+            return wait(session, intent, decision, now)
+        case Verdict.RETRY | Verdict.FLAGGED_RETRY:
+            intent.attempt_count += 1
+            if decision.verdict is Verdict.FLAGGED_RETRY:
+                _flag(session, intent, appointment, carried, now)
+            return _retry(session, intent, decision, now)
+    if isinstance(carried.error, ProtocolError):
+        company = session.get_one(Company, require_company_id())
+        company.connection_error_code = carried.error.code
+    return give_up(session, intent, appointment, carried, now)
+
+
+def give_up(
+    session: Session, intent: Intent, appointment: Appointment, carried: Carried, now: datetime
+) -> Settled:
+    assert carried.error is not None  # noqa: S101 - narrows the type
+    intent.attempt_count += 1
+    finish(intent, IntentStatus.FAILED, now, carried.error.code)
+    following = waiting_intent(session, appointment.id)
+    if following is not None:
+        bequeath_doubt(intent, following)
+        return Settled(next_intent_id=following.id)
+    _flag(session, intent, appointment, carried, now)
+    if appointment.is_known_to_calcom and isinstance(carried.error, (NotFound, CancelledThere)):
+        # What became of it there is for a verification to say (S3.5).
+        appointment.next_verification_at = now
+    return Settled()
+
+
+def wait(session: Session, intent: Intent, decision: Decision, now: datetime) -> Settled:
+    return _again(session, intent, EventKind.PUSH_WAITS, decision, now, decision.pause_seconds)
+
+
+def _retry(session: Session, intent: Intent, decision: Decision, now: datetime) -> Settled:
+    pause = decision.pause_seconds * (1 + random.uniform(0, JITTER))  # noqa: S311 - jitter
+    return _again(session, intent, EventKind.PUSH_RETRIES, decision, now, pause)
+
+
+def _again(
+    session: Session,
+    intent: Intent,
+    kind: EventKind,
+    decision: Decision,
+    now: datetime,
+    pause_seconds: float,
+) -> Settled:
+    """Back to waiting, unless a newer wish waits already: then that one inherits the doubt."""
+    following = waiting_intent(session, intent.appointment_id)
+    if following is not None:
+        bequeath_doubt(intent, following)
+        finish(intent, IntentStatus.SUPERSEDED, now, "superseded")
+        return Settled(next_intent_id=following.id)
+    leave_flight(intent, IntentStatus.WAITING)
+    intent.due_at = now + timedelta(seconds=pause_seconds)
+    record_event(
+        session,
+        intent.appointment_id,
+        kind,
+        at=now,
+        intent_id=intent.id,
+        code=decision.code,
+        again_at=intent.due_at.isoformat(),
+    )
+    return Settled()
+
+
+def _flag(
+    session: Session, intent: Intent, appointment: Appointment, carried: Carried, now: datetime
+) -> None:
+    assert carried.error is not None  # noqa: S101 - narrows the type
+    finding = Finding(
+        DiscrepancyType.SYNC_FAILED, carried.error.code, detail=carried.error.detail or None
+    )
+    raise_finding(session, appointment, finding, now=now, intent_id=intent.id)
