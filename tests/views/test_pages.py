@@ -35,6 +35,7 @@ PAGES = (
     "/notifications",
     "/profile",
     "/settings",
+    "/pauses",
     "/nowhere",
 )
 

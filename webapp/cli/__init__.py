@@ -6,11 +6,12 @@ A command is *look up → act → commit → say*. What a person typed wrongly e
 from flask import Flask
 
 from webapp.cli.companies import company
+from webapp.cli.pauses import pause, resume
 from webapp.cli.people import user
 from webapp.cli.services import service
 from webapp.cli.work import demo, pulse
 
 
 def register(app: Flask) -> None:
-    for command in (company, service, user, demo, pulse):
+    for command in (company, service, user, pause, resume, demo, pulse):
         app.cli.add_command(command)

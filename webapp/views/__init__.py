@@ -14,6 +14,7 @@ def register(app: Flask) -> None:
         formats,
         headers,
         pages,
+        pauses,
         timeline,
         wording,
     )
@@ -24,6 +25,7 @@ def register(app: Flask) -> None:
         errors,
         assets,
         pages,
+        pauses,
         formats,
         wording,
         explanations,
@@ -42,6 +44,7 @@ def _register_screens(app: Flask) -> None:
         login,
         notifications,
         overview,
+        pauses,
         profile,
         reviews,
         settings,
@@ -59,6 +62,7 @@ def _register_screens(app: Flask) -> None:
         notifications,
         profile,
         settings,
+        pauses,
     ):
         app.register_blueprint(screen.blueprint)
     _register_doors(app)

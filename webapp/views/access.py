@@ -53,6 +53,8 @@ class Person:
     company_id: int
     company_name: str
     time_zone: str
+    paused_at: datetime | None
+    paused_by: str | None
 
     @property
     def may_act(self) -> bool:
@@ -221,6 +223,8 @@ def _as_person(user: User, company: Company) -> Person:
         company_id=company.id,
         company_name=company.name,
         time_zone=company.time_zone,
+        paused_at=company.paused_at,
+        paused_by=company.paused_by,
     )
 
 

@@ -6,7 +6,7 @@ from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from webapp import clock
@@ -15,7 +15,6 @@ from webapp.insight.stats import count_cards, window_first_day
 from webapp.models.appointment import LIVE, Appointment
 from webapp.models.company import Company, ConnectionState
 from webapp.models.history import HistoryEvent
-from webapp.models.intent import Intent, IntentStatus
 from webapp.models.run import latest_run
 from webapp.models.tenancy import require_company_id
 from webapp.views.access import company_zone
@@ -43,7 +42,6 @@ def show() -> ResponseReturnValue:
         cards=_cards(),
         company=company,
         is_broken=company.connection_state is ConnectionState.BROKEN,
-        waiting=_count_waiting() if company.is_paused else 0,
         run=latest_run(db.session()),
         activity=_latest_activity(),
         upcoming=_next_appointments(),
@@ -107,13 +105,3 @@ def _next_appointments() -> list[Appointment]:
         .limit(UPCOMING_ROWS)
     )
     return list(db.session.scalars(query))
-
-
-def _count_waiting() -> int:
-    """How many changes wait for the pause to end."""
-    query = (
-        select(func.count())
-        .select_from(Intent)
-        .where(Intent.company_id == require_company_id(), Intent.status == IntentStatus.WAITING)
-    )
-    return db.session.scalar(query) or 0
