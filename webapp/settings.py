@@ -59,6 +59,18 @@ class Settings(BaseSettings):
     calcom_call_seconds: float = Field(
         10.0, gt=0, le=60, description="Total deadline of one call to Cal.com"
     )
+    calcom_calls_per_minute: int = Field(
+        100, ge=1, description="Calls a minute per API key, until Cal.com announces its limit"
+    )
+    calcom_people_share: float = Field(
+        0.4, ge=0, lt=1, description="Share of those calls that sweeps leave to people"
+    )
+    breaker_failures: int = Field(
+        5, ge=1, description="Failures in a row after which a company's calls stop for a while"
+    )
+    breaker_open_seconds: float = Field(
+        60.0, gt=0, description="How long they stop before one call tries again"
+    )
     push_budget_seconds: float = Field(
         30.0, gt=0, le=120, description="Total time one try at an intent may take"
     )

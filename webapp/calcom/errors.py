@@ -2,7 +2,10 @@
 
 CalcomError                  code, message (safe for people and logs), status, detail
 ├── Unavailable              outcome unknown: look, then retry   TIMEOUT, CONNECTION, HTTP_5xx
-├── RateLimited              the key waits; no attempt is used   RATE_LIMITED
+├── Postponed                nothing was done: wait, no attempt is used
+│   ├── RateLimited          429: everything on the key waits    RATE_LIMITED
+│   │   └── BudgetSpent      not sent: our own budget is spent   RATE_LIMITED
+│   └── CircuitOpen          not sent: the breaker is open       CIRCUIT_OPEN
 ├── Unauthorised             401, 403, 498: stop the company     UNAUTHORIZED
 ├── Rejected                 final                               HTTP_<status>
 │   ├── Conflict             409, or rescheduled to a successor  HTTP_409
@@ -19,6 +22,7 @@ is Cal.com's own text, cut short and stripped of secrets: for an admin's eyes, n
 TIMEOUT = "TIMEOUT"
 CONNECTION = "CONNECTION"
 RATE_LIMITED = "RATE_LIMITED"
+CIRCUIT_OPEN = "CIRCUIT_OPEN"
 UNAUTHORIZED = "UNAUTHORIZED"
 SLOT_UNAVAILABLE = "SLOT_UNAVAILABLE"
 PROTOCOL = "PROTOCOL"
@@ -65,13 +69,46 @@ class Unavailable(CalcomError):
         self.sent = sent
 
 
-class RateLimited(CalcomError):
+class Postponed(CalcomError):
+    """Nothing was done, and no attempt is used up: go on after `retry_after_seconds`."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int | None = None,
+        *,
+        retry_after_seconds: float,
+        detail: str = "",
+    ) -> None:
+        super().__init__(code, message, status, detail=detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimited(Postponed):
     """429: nothing was done; everything on this key waits for `retry_after_seconds`."""
 
     def __init__(self, retry_after_seconds: float, *, detail: str = "") -> None:
         message = f"Cal.com asks us to wait {retry_after_seconds:.0f} seconds"
-        super().__init__(RATE_LIMITED, message, 429, detail=detail)
-        self.retry_after_seconds = retry_after_seconds
+        super().__init__(
+            RATE_LIMITED, message, 429, retry_after_seconds=retry_after_seconds, detail=detail
+        )
+
+
+class BudgetSpent(RateLimited):
+    """Nothing was sent: we keep below Cal.com's limit ourselves, or wait for its reset."""
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        message = f"The API key's calls are used up for {retry_after_seconds:.0f} seconds"
+        Postponed.__init__(self, RATE_LIMITED, message, retry_after_seconds=retry_after_seconds)
+
+
+class CircuitOpen(Postponed):
+    """Nothing was sent: Cal.com failed several times in a row, so it is left alone for a while."""
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        message = f"Cal.com failed repeatedly; the next try is in {retry_after_seconds:.0f} seconds"
+        super().__init__(CIRCUIT_OPEN, message, retry_after_seconds=retry_after_seconds)
 
 
 class Unauthorised(CalcomError):

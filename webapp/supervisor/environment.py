@@ -16,6 +16,9 @@ _DEMO_DEFAULTS = {
     "SESSION_COOKIE_SECURE": "false",
     # The sandbox is as consistent as one process: what is missing there, is missing.
     "ABSENCE_GRACE_SECONDS": "1",
+    # Faults that somebody tries out are over sooner.
+    "CALCOM_CALL_SECONDS": "5",
+    "BREAKER_OPEN_SECONDS": "10",
     "LOG_FORMAT": "console",
 }
 
