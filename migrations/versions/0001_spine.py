@@ -63,6 +63,8 @@ DUE_ROWS_BODY = """
                CASE WHEN i.is_interactive THEN 1 ELSE 2 END AS rank
           FROM intents i JOIN companies c ON c.id = i.company_id
          WHERE i.status = 'waiting' AND i.due_at <= at AND c.paused_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM intents f WHERE f.company_id = i.company_id
+                              AND f.appointment_id = i.appointment_id AND f.status = 'in_flight')
         UNION ALL
         SELECT 'push', i.company_id, i.id, i.lease_until, 1
           FROM intents i JOIN companies c ON c.id = i.company_id
@@ -661,6 +663,7 @@ def make_tables() -> None:
         sa.Column("attempt_count", sa.BigInteger(), nullable=False),
         sa.Column("has_unknown_outcome", sa.Boolean(), nullable=False),
         sa.Column("sent_starts", sa.ARRAY(sa.DateTime(timezone=True)), nullable=False),
+        sa.Column("doubted_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_call_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error_code", sa.Text(), nullable=True),
         sa.Column("error_message", sa.Text(), nullable=True),

@@ -4,15 +4,11 @@ The sandbox sends them over HTTP to the real route of a server in this process."
 
 import hashlib
 import json
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.desk import Desk, in_days
 from tests.factories import make_service
@@ -24,21 +20,6 @@ from webapp.models.delivery import Delivery
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
 from webapp.sandbox.server import RunningSandbox
-
-
-class Quiet(WSGIRequestHandler):
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None: ...
-
-
-@pytest.fixture
-def door(engine: Flask, desk: Desk) -> Iterator[str]:
-    """The desk's webhook address on a running server, registered with the sandbox."""
-    server = make_server("127.0.0.1", 0, engine, threaded=True, request_handler=Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}/webhooks/calcom/{desk.company.webhook_token}"
-    desk.cal.listen(address, desk.company.webhook_secret)
-    yield address
-    server.shutdown()
 
 
 def deliveries(desk: Desk) -> list[tuple[str, str, str | None]]:

@@ -5,7 +5,7 @@ from flask.cli import AppGroup
 
 from webapp import clock
 from webapp.application import settings, vault
-from webapp.calcom.errors import CalcomError
+from webapp.calcom.errors import CalcomError, Unauthorised
 from webapp.cli.asking import acting_for, ask, refusing_politely
 from webapp.extensions import db
 from webapp.jobs.connection import open_client
@@ -119,8 +119,9 @@ def _check_connection() -> None:
         with open_client() as client:
             account = client.me()
     except CalcomError as error:
-        mark_disconnected(db.session(), error.code, now=clock.now())
-        db.session.commit()
+        if isinstance(error, Unauthorised):
+            mark_disconnected(db.session(), error.code, now=clock.now())
+            db.session.commit()
         raise click.ClickException(f"saved, but Cal.com says: {error.message}") from None
     mark_connected(db.session(), now=clock.now())
     db.session.commit()

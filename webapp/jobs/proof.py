@@ -17,7 +17,7 @@ def prove(company_id: int, _row_id: int) -> None:
         if unproven is None:
             return
         try:
-            with open_client() as client:
+            with open_client(is_sweep=True) as client:
                 seen = list_recent(unproven, client)
         except CalcomError as error:
             sync_log().warning("proof_put_off", code=error.code)

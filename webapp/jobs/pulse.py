@@ -18,7 +18,7 @@ from webapp.jobs.queues import hand_over, job_id, waiting_job_ids
 from webapp.logs import log
 from webapp.models.crossing import due_rows
 
-BATCH = 500
+BATCH = 5000
 LEADER_LOCK = 0x10C4_57E9
 """The advisory lock's number; any constant of our own does."""
 

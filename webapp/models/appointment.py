@@ -158,7 +158,12 @@ class Appointment(Owned, Base):
 
     @property
     def can_be_pushed_again(self) -> bool:
-        return self.calcom_sync_status in {SyncState.FAILED, SyncState.ORPHANED_LOCAL}
+        """What has taken place can't be carried anywhere any more."""
+        is_over = self.status in {AppointmentStatus.COMPLETED, AppointmentStatus.NO_SHOW}
+        return not is_over and self.calcom_sync_status in {
+            SyncState.FAILED,
+            SyncState.ORPHANED_LOCAL,
+        }
 
 
 class BookingAlias(Owned, Base):

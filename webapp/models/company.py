@@ -104,5 +104,8 @@ class Company(Base):
 
 
 def host_of(base_url: str) -> str:
-    """Host and port of a Cal.com address, in lower case."""
-    return urlsplit(base_url).netloc.lower()
+    """Host and port of a Cal.com address: one spelling for one installation."""
+    parts = urlsplit(base_url)
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    host = (parts.hostname or "").rstrip(".").lower()
+    return host if parts.port in (None, usual) else f"{host}:{parts.port}"

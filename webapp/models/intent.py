@@ -99,6 +99,8 @@ class Intent(Owned, Base):
         ARRAY(DateTime(timezone=True)), default=list
     )
     """The starts that such tries asked for; the look searches there too."""
+    doubted_since: Mapped[datetime | None]
+    """When the first of such tries was begun: a uid we have learnt since may be its doing."""
     last_call_at: Mapped[datetime | None]
     """When such a try was begun: a listing soon after may lag behind it."""
     error_code: Mapped[str | None]

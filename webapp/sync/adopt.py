@@ -12,7 +12,13 @@ from webapp.models.service import Service
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import require_company_id
 from webapp.sync.agreement import claim_uids, take_base
-from webapp.sync.customers import InvalidPhone, clean_phone, find_or_make_customer
+from webapp.sync.customers import (
+    InvalidEmail,
+    InvalidPhone,
+    clean_email,
+    clean_phone,
+    find_or_make_customer,
+)
 from webapp.sync.reconcile import our_status_for
 
 
@@ -60,12 +66,19 @@ def customer_of(session: Session, attendee: Attendee, company: Company, now: dat
     return find_or_make_customer(
         session,
         name=attendee.name,
-        email=attendee.email or None,
+        email=_readable_email(attendee.email),
         phone=_readable_phone(attendee.phone_number),
         time_zone=attendee.time_zone or company.time_zone,
         language=attendee.language or company.locale,
         now=now,
     )
+
+
+def _readable_email(email: str) -> str | None:
+    try:
+        return clean_email(email)
+    except InvalidEmail:
+        return None
 
 
 def _readable_phone(phone: str | None) -> str | None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from webapp.calcom.errors import (
     CalcomError,
-    RateLimited,
+    Postponed,
     Unauthorised,
     Unavailable,
 )
@@ -51,7 +51,7 @@ class Pauses:
 def decide(error: CalcomError, attempt_number: int, pauses: Pauses) -> Decision:
     """What to do after try number `attempt_number` (from 1) ended with this error."""
     match error:
-        case RateLimited():
+        case Postponed():
             return Decision(Verdict.WAIT, error.code, error.retry_after_seconds)
         case Unauthorised():
             return Decision(Verdict.DISCONNECT, error.code, pauses.reconnect)

@@ -8,25 +8,37 @@
 
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from webapp.calcom.client import CalcomClient
 from webapp.calcom.errors import (
+    CONNECTION,
     TIMEOUT,
     AlreadyCancelled,
     CalcomError,
     Conflict,
+    NotFound,
     ProtocolError,
     Rejected,
     Unavailable,
 )
-from webapp.calcom.payloads import Booking, BookingQuery, BookingStatus, NewAttendee, NewBooking
+from webapp.calcom.payloads import (
+    MAX_TAKE,
+    Booking,
+    BookingPage,
+    BookingQuery,
+    BookingStatus,
+    NewAttendee,
+    NewBooking,
+    Sort,
+)
 from webapp.sync.reconcile import START_TOLERANCE
 
 METADATA_KEY = "lockstep"
 MAX_HOPS = 20
+MAX_PAGES = 8
 DEFAULT_REASON = "Cancelled by the company"
 LIVE_BOOKINGS = frozenset({BookingStatus.ACCEPTED, BookingStatus.PENDING, BookingStatus.UNKNOWN})
 WRITES = frozenset({"create", "reschedule", "cancel"})
@@ -49,14 +61,16 @@ class Wish:
 class Known:
     """What we know of Cal.com's side before the first call.
 
-    `must_look`: earlier tries may have taken effect; `sent_starts` is what they asked for.
-    `may_lag`: the last is so recent that a listing without it proves nothing (API.md §2, replica).
+    `must_look`: earlier tries may have taken effect; `sent_starts` is what they asked for and
+    `learnt_uids` what webhooks told of since. `may_lag`: the last try is so recent that a listing
+    without it proves nothing (API.md §2, replica).
     """
 
     uid: str | None
     starts_at: datetime | None
     must_look: bool
     sent_starts: tuple[datetime, ...] = ()
+    learnt_uids: tuple[str, ...] = ()
     may_lag: bool = False
 
 
@@ -70,10 +84,16 @@ class Carried:
     uids: list[str] = field(default_factory=list)
     writes_done: int = 0
     must_wait_for_listing: bool = False
+    has_proved_key: bool = False
+    """`/me` answered for the key, whatever came of the rest."""
+    broke_off: bool = False
+    """Something unforeseen ended the try, perhaps in the middle of a call."""
 
     @property
     def is_in_doubt(self) -> bool:
         """Whether the last call was a write that may have taken effect unseen."""
+        if self.broke_off:
+            return True
         if not self.operations or self.operations[-1] not in WRITES:
             return False
         if isinstance(self.error, Unavailable):
@@ -104,7 +124,8 @@ def carry(
 def follow_chain(get: Callable[[str], Booking], uid: str) -> list[Booking]:
     """A booking and its successors by reschedule, the last one last; a loop ends the walk.
 
-    Raises what `get` raises. Source: API.md §2, Identifiers.
+    Raises what `get` raises; Unavailable where a successor that Cal.com itself names can't be read
+    yet. Source: API.md §2, Identifiers, and reads from a replica.
     """
     chain = [get(uid)]
     seen = {uid}
@@ -113,27 +134,45 @@ def follow_chain(get: Callable[[str], Booking], uid: str) -> list[Booking]:
         if not successor or successor in seen:
             break
         seen.add(successor)
-        chain.append(get(successor))
+        try:
+            chain.append(get(successor))
+        except NotFound as error:
+            raise Unavailable(CONNECTION, "A successor can't be read yet", sent=False) from error
     return chain
 
 
 def find_by_key(
-    listing: Callable[[BookingQuery], tuple[Booking, ...]],
+    list_page: Callable[[BookingQuery], BookingPage],
     *,
     event_type_id: int,
     sync_key: uuid.UUID,
-    around: list[datetime],
+    around: Iterable[datetime],
 ) -> Booking | None:
-    """The live booking that carries our key near one of these starts, if a listing shows it."""
-    query = BookingQuery(
-        event_type_ids=(event_type_id,),
-        after_start=min(around) - START_TOLERANCE,
-        before_end=max(around) + timedelta(days=1),
-    )
-    for booking in listing(query):
-        if carries_key(booking, sync_key) and booking.status in LIVE_BOOKINGS:
-            return booking
+    """The live booking that carries our key near one of these starts, if listings show it.
+
+    Raises Unavailable where a listing is too long to be read: it may prove nothing missing.
+    """
+    for start in sorted(set(around)):
+        query = BookingQuery(
+            event_type_ids=(event_type_id,),
+            after_start=start - START_TOLERANCE,
+            before_end=start + timedelta(days=1, minutes=1),
+        )
+        for booking in _all_pages(list_page, query):
+            if carries_key(booking, sync_key) and booking.status in LIVE_BOOKINGS:
+                return booking
     return None
+
+
+def _all_pages(
+    list_page: Callable[[BookingQuery], BookingPage], query: BookingQuery
+) -> Iterator[Booking]:
+    for number in range(MAX_PAGES):
+        page = list_page(replace(query, skip=number * MAX_TAKE, sort=Sort.START_ASC))
+        yield from page.bookings
+        if not page.has_more:
+            return
+    raise Unavailable(TIMEOUT, "The listing is too long to be read whole", sent=False)
 
 
 def carries_key(booking: Booking, sync_key: uuid.UUID) -> bool:
@@ -167,25 +206,38 @@ class _Trip:
         return self._note("cancel", lambda: self._client.cancel_booking(uid, reason))
 
     def find(self, wish: Wish, starts: list[datetime]) -> Booking | None:
-        return find_by_key(
+        found = find_by_key(
             self._list, event_type_id=wish.event_type_id, sync_key=wish.sync_key, around=starts
         )
+        if found is not None:
+            self._remember(found)
+        return found
 
     def follow(self, uid: str) -> Booking:
         return follow_chain(self.get, uid)[-1]
 
-    def _list(self, query: BookingQuery) -> tuple[Booking, ...]:
+    def follow_named(self, uid: str) -> Booking:
+        """A successor that Cal.com itself names exists: if it can't be read, it can't be yet."""
+        try:
+            return self.follow(uid)
+        except NotFound as error:
+            raise Unavailable(CONNECTION, "A successor can't be read yet", sent=False) from error
+
+    def _list(self, query: BookingQuery) -> BookingPage:
         self._begin("list")
-        return self._client.list_bookings(query).bookings
+        return self._client.list_bookings(query)
 
     def _note(self, operation: str, call: Callable[[], Booking]) -> Booking:
         self._begin(operation)
         booking = call()
-        if booking.uid not in self.result.uids:
-            self.result.uids.append(booking.uid)
+        self._remember(booking)
         if operation in WRITES:
             self.result.writes_done += 1
         return booking
+
+    def _remember(self, booking: Booking) -> None:
+        if booking.uid not in self.result.uids:
+            self.result.uids.append(booking.uid)
 
     def _begin(self, operation: str) -> None:
         if time.monotonic() > self._ends and self.result.operations:
@@ -195,6 +247,9 @@ class _Trip:
 
 def _keep(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
     """See that a booking stands at the wished time."""
+    learnt = _look_at_learnt(wish, known, trip)
+    if learnt is not None:
+        return _keep_learnt(wish, known, learnt, trip)
     remote = _look(wish, known, trip)
     if remote is not None:
         return _bring_to_time(wish, remote, trip)
@@ -210,12 +265,46 @@ def _keep(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
     return _create(wish, known, trip)
 
 
+def _look_at_learnt(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
+    """The booking that a try in doubt made after all, as a webhook told us of it."""
+    if known.uid is not None:
+        return None
+    for uid in reversed(known.learnt_uids):
+        try:
+            booking = trip.follow(uid)
+        except NotFound:
+            continue
+        if carries_key(booking, wish.sync_key):
+            return booking
+    return None
+
+
+def _keep_learnt(wish: Wish, known: Known, booking: Booking, trip: _Trip) -> Booking:
+    """What somebody did to it over there meanwhile is left alone: settling it is a person's."""
+    stands_as_sent = any(
+        abs(booking.start - start) < START_TOLERANCE for start in known.sent_starts
+    )
+    if booking.status in LIVE_BOOKINGS and not stands_as_sent:
+        return booking
+    return _bring_to_time(wish, booking, trip)
+
+
 def _look(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
     if not known.must_look:
         return None
     if known.uid is not None:
-        return trip.follow(known.uid)
+        return _follow_known(known, trip)
     return trip.find(wish, [*known.sent_starts, wish.starts_at])
+
+
+def _follow_known(known: Known, trip: _Trip) -> Booking:
+    assert known.uid is not None  # noqa: S101 - narrows the type
+    try:
+        return trip.follow(known.uid)
+    except NotFound as error:
+        if known.may_lag:
+            raise Unavailable(CONNECTION, "It can't be read yet", sent=False) from error
+        raise
 
 
 def _create(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
@@ -256,12 +345,12 @@ def _reschedule(wish: Wish, uid: str, trip: _Trip) -> Booking:
     except Conflict as conflict:
         if conflict.successor_uid is None:
             raise
-        return _bring_to_time(wish, trip.follow(conflict.successor_uid), trip)
+        return _bring_to_time(wish, trip.follow_named(conflict.successor_uid), trip)
 
 
 def _end(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
     """See that no booking stands any more; None where there never was one."""
-    remote = _look(wish, known, trip)
+    remote = _look_at_learnt(wish, known, trip) or _look(wish, known, trip)
     uid = remote.uid if remote is not None else known.uid
     if remote is not None and remote.status not in LIVE_BOOKINGS:
         return remote
@@ -276,6 +365,13 @@ def _cancel(wish: Wish, uid: str, trip: _Trip) -> Booking:
         return trip.cancel(uid, (wish.reason or "").strip() or DEFAULT_REASON)
     except AlreadyCancelled:
         last = trip.follow(uid)
-        if last.status not in LIVE_BOOKINGS or last.uid == uid:
-            return last
-        return _cancel(wish, last.uid, trip)
+    except Conflict as conflict:
+        if conflict.successor_uid is None:
+            raise
+        last = trip.follow_named(conflict.successor_uid)
+    if last.status not in LIVE_BOOKINGS:
+        return last
+    if last.uid == uid:
+        # The refusal is newer than this reading, which comes from a replica.
+        return replace(last, status=BookingStatus.CANCELLED)
+    return _cancel(wish, last.uid, trip)

@@ -19,7 +19,7 @@ def mark_connected(session: Session, *, now: datetime) -> bool:
     """Cal.com took the key again: the connection's items close. True if it was broken."""
     company = session.get_one(Company, require_company_id(), populate_existing=True)
     was_broken = company.connection_state is ConnectionState.BROKEN
-    if company.connection_state is not ConnectionState.OK:
+    if company.connection_state is not ConnectionState.OK or company.connection_error_code:
         company.connection_state = ConnectionState.OK
         company.connection_error_code = None
         company.connection_checked_at = now

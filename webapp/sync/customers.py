@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from webapp.models.base import fold
@@ -38,9 +38,10 @@ def find_or_make_customer(
 
     Raises CustomerUnreachable, InvalidEmail or InvalidPhone.
     """
-    email, phone = _clean_email(email), clean_phone(phone)
+    email, phone = clean_email(email), clean_phone(phone)
     if email is None and phone is None:
         raise CustomerUnreachable
+    _one_at_a_time(session, email or phone or "")
     found = find_customer(session, email=email, phone=phone)
     if found is not None:
         return found
@@ -60,21 +61,27 @@ def find_or_make_customer(
 
 
 def find_customer(session: Session, *, email: str | None, phone: str | None) -> Customer | None:
-    """By e-mail first, because it names one person; a family may share a phone."""
-    for column, value in (
-        (Customer.email_folded, email and fold(email)),
-        (Customer.phone, phone),
-    ):
-        if value:
-            found = session.scalar(
-                select(Customer)
-                .where(Customer.company_id == require_company_id(), column == value)
-                .order_by(Customer.id)
-                .limit(1)
-            )
-            if found is not None:
-                return found
-    return None
+    """By e-mail, because it names one person. A family may share a phone: it finds only whom no
+    other e-mail tells apart."""
+    mine = Customer.company_id == require_company_id()
+    if email:
+        found = _first(session, mine, Customer.email_folded == fold(email))
+        if found is not None:
+            return found
+    if phone is None:
+        return None
+    nobody_else = [Customer.email_folded.is_(None)] if email else []
+    return _first(session, mine, Customer.phone == phone, *nobody_else)
+
+
+def _first(session: Session, *conditions: ColumnElement[bool]) -> Customer | None:
+    return session.scalar(select(Customer).where(*conditions).order_by(Customer.id).limit(1))
+
+
+def _one_at_a_time(session: Session, contact: str) -> None:
+    """Two requests for one person at once must not make two customers."""
+    key = f"{require_company_id()}:{fold(contact)}"
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
 
 
 def clean_phone(phone: str | None) -> str | None:
@@ -88,7 +95,8 @@ def clean_phone(phone: str | None) -> str | None:
     return compact
 
 
-def _clean_email(email: str | None) -> str | None:
+def clean_email(email: str | None) -> str | None:
+    """The address as it is written down; None for none, raises InvalidEmail."""
     if not email or not email.strip():
         return None
     try:

@@ -34,10 +34,4 @@ def forget_try(intent: Intent, claim: Claim) -> None:
     intent.has_unknown_outcome = claim.known.must_look
     intent.sent_starts = list(claim.known.sent_starts)
     intent.last_call_at = claim.last_call_at
-
-
-def bequeath_doubt(intent: Intent, heir: Intent) -> None:
-    """The newer wish has to look for what this one may have left behind."""
-    heir.has_unknown_outcome |= intent.has_unknown_outcome
-    heir.sent_starts = sorted({*heir.sent_starts, *intent.sent_starts})
-    heir.last_call_at = intent.last_call_at
+    intent.doubted_since = claim.doubted_since

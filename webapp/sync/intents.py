@@ -9,10 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.models.appointment import Appointment, Origin, move_sync_state
+from webapp.models.discrepancy import Resolution
 from webapp.models.history import EventKind, record_event
 from webapp.models.intent import UNFINISHED, Intent, IntentKind, IntentStatus
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import require_company_id
+from webapp.sync.agreement import record_agreement
 
 
 def lock_appointment(session: Session, appointment_id: int) -> Appointment | None:
@@ -41,12 +43,13 @@ def want(
 ) -> int | None:
     """Say that the (locked) appointment's new wish must be carried to Cal.com.
 
-    The newest wish wins: a waiting intent is superseded, and what it left in doubt is inherited.
+    The newest wish wins: a waiting intent is superseded, and what it, or one that was given up,
+    left in doubt is inherited.
     `look_first`: an earlier, finished try may have taken effect.
     Returns the intent's id, or None where nothing was ever sent and nothing has to be.
     """
-    waiting = _supersede_waiting(session, appointment, now)
-    was_never_sent = _was_never_sent(session, appointment, waiting) and not look_first
+    before = _supersede_waiting(session, appointment, now) or _given_up(session, appointment.id)
+    was_never_sent = _was_never_sent(session, appointment, before) and not look_first
     if kind is IntentKind.CANCEL and was_never_sent:
         _end_with_nothing_to_do(session, appointment, origin=origin, now=now, user_id=user_id)
         return None
@@ -59,10 +62,13 @@ def want(
         is_interactive=origin is not Origin.SYSTEM,
         created_at=now,
         due_at=now,
-        has_unknown_outcome=look_first or (waiting is not None and waiting.has_unknown_outcome),
-        sent_starts=[] if waiting is None else waiting.sent_starts,
-        last_call_at=None if waiting is None else waiting.last_call_at,
+        has_unknown_outcome=look_first,
     )
+    if before is not None:
+        inherit_doubt(intent, before)
+    if look_first:
+        # A person has looked at what became of earlier tries, and wants it anew.
+        intent.doubted_since = now
     session.add(intent)
     session.flush()
     move_sync_state(
@@ -100,13 +106,18 @@ def unfinished_intent(session: Session, appointment_id: int) -> Intent | None:
 
 def code_of_failed_push(session: Session, appointment_id: int) -> str | None:
     """Why the appointment's last intent was given up, if it was."""
-    last = session.scalar(
+    last = _given_up(session, appointment_id)
+    return None if last is None else last.error_code
+
+
+def latest_intent(session: Session, appointment_id: int) -> Intent | None:
+    """The newest wish, whatever became of it."""
+    return session.scalar(
         select(Intent)
         .where(Intent.company_id == require_company_id(), Intent.appointment_id == appointment_id)
         .order_by(Intent.id.desc())
         .limit(1)
     )
-    return last.error_code if last is not None and last.status is IntentStatus.FAILED else None
 
 
 def waiting_intent(session: Session, appointment_id: int) -> Intent | None:
@@ -141,10 +152,25 @@ def _supersede_waiting(session: Session, appointment: Appointment, now: datetime
     return waiting
 
 
-def _was_never_sent(session: Session, appointment: Appointment, waiting: Intent | None) -> bool:
+def inherit_doubt(heir: Intent, before: Intent) -> None:
+    """The newer wish has to look for what an earlier one may have left behind."""
+    if not before.has_unknown_outcome:
+        return
+    heir.has_unknown_outcome = True
+    heir.sent_starts = sorted({*(heir.sent_starts or []), *before.sent_starts})
+    heir.last_call_at = before.last_call_at
+    heir.doubted_since = before.doubted_since
+
+
+def _given_up(session: Session, appointment_id: int) -> Intent | None:
+    last = latest_intent(session, appointment_id)
+    return last if last is not None and last.status is IntentStatus.FAILED else None
+
+
+def _was_never_sent(session: Session, appointment: Appointment, before: Intent | None) -> bool:
     if appointment.is_known_to_calcom or has_unfinished_intent(session, appointment.id):
         return False
-    return waiting is not None and not waiting.has_unknown_outcome
+    return before is not None and not before.has_unknown_outcome
 
 
 def _end_with_nothing_to_do(
@@ -155,16 +181,9 @@ def _end_with_nothing_to_do(
     now: datetime,
     user_id: int | None,
 ) -> None:
+    """Neither side has anything: that is agreement, and what was flagged is over."""
     record_event(
         session, appointment.id, EventKind.NOTHING_TO_PUSH, at=now, origin=origin, user_id=user_id
     )
-    move_sync_state(
-        session,
-        appointment.id,
-        SyncState.SYNCED,
-        sync_origin=origin,
-        sync_verified_at=now,
-        sync_error_code=None,
-        sync_error_message=None,
-        next_verification_at=None,
-    )
+    appointment.sync_origin = origin
+    record_agreement(session, appointment, None, now=now, resolution=Resolution.CHANGED)

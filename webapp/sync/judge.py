@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from webapp.calcom.errors import CalcomError, RateLimited, Unauthorised
+from webapp.calcom.errors import CalcomError, Conflict, RateLimited, Unauthorised
 from webapp.calcom.payloads import Booking
 from webapp.models.appointment import Appointment, AppointmentStatus
 from webapp.models.discrepancy import DiscrepancyType, Resolution
@@ -25,7 +25,7 @@ from webapp.sync.reconcile import (
     view_of_ours,
     view_of_theirs,
 )
-from webapp.sync.verify import Look, Observation, Outcome, Patience
+from webapp.sync.verify import Look, Observation, Outcome, Patience, fingerprint_of
 
 TOLD_FROM_ERROR = 3
 """A verification that errs is flagged and told from the third time on (S5.1)."""
@@ -38,9 +38,13 @@ def record_verification(
     appointment = lock_appointment(session, look.appointment_id)
     if appointment is None or has_unfinished_intent(session, look.appointment_id):
         return Outcome.SKIPPED
-    if appointment.calcom_v2_booking_id != look.uid:
+    if fingerprint_of(appointment) != look.seen:
         appointment.next_verification_at = now
         return Outcome.SKIPPED
+    if isinstance(seen.error, RateLimited):
+        pause = timedelta(seconds=seen.error.retry_after_seconds)
+        appointment.next_verification_at = now + pause
+        return Outcome.ERROR
     appointment.verification_requested_at = None
     if seen.error is not None:
         return _on_error(session, appointment, seen.error, now, patience)
@@ -51,16 +55,29 @@ def record_verification(
         with session.begin_nested():
             claim_uids(session, appointment.id, look.host, seen.uids, now)
     except BookingClaimed:
-        return _on_absence(session, appointment, look, now, patience)
-    return _on_booking(session, appointment, look, seen.booking, now)
+        claimed = Conflict("The booking belongs to another appointment")
+        return _on_error(session, appointment, claimed, now, patience)
+    return _on_booking(session, appointment, look, seen.booking, now, patience)
 
 
 def _on_booking(
-    session: Session, appointment: Appointment, look: Look, booking: Booking, now: datetime
+    session: Session,
+    appointment: Appointment,
+    look: Look,
+    booking: Booking,
+    now: datetime,
+    patience: Patience,
 ) -> Outcome:
     found = differences(
         view_of_ours(appointment), view_of_theirs(booking), view_of_base(appointment)
     )
+    written_at = appointment.remote_written_at
+    caught_up_at = written_at and written_at + timedelta(seconds=patience.lag)
+    if found and caught_up_at is not None and now < caught_up_at:
+        # Reads come from a replica: so soon after our own write this may be yesterday's news.
+        appointment.next_verification_at = caught_up_at
+        appointment.verification_requested_at = now if look.is_by_person else None
+        return Outcome.SUSPECTED
     if found:
         _flag_mismatch(session, appointment, booking, found, now)
         return Outcome.DISAGREED
@@ -145,9 +162,6 @@ def _on_error(
     now: datetime,
     patience: Patience,
 ) -> Outcome:
-    if isinstance(error, RateLimited):
-        appointment.next_verification_at = now + timedelta(seconds=error.retry_after_seconds)
-        return Outcome.ERROR
     if isinstance(error, Unauthorised):
         mark_disconnected(session, error.code, now=now)
     _count(appointment)

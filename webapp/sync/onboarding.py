@@ -110,9 +110,9 @@ def connect_company(
     """
     if not api_key.strip():
         raise InvalidValue("the API key is empty")
-    parse_base_url(base_url, allow_private=allow_private_networks)
+    address = parse_base_url(base_url, allow_private=allow_private_networks)
     company = session.get_one(Company, require_company_id())
-    company.calcom_base_url = base_url.rstrip("/")
+    company.calcom_base_url = address
     company.set_secret(Secret.API_KEY, api_key.strip(), vault)
     if webhook_secret:
         company.set_secret(Secret.WEBHOOK_SECRET, webhook_secret.strip(), vault)

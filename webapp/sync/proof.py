@@ -29,6 +29,7 @@ class Unproven:
     """The creates to prove: appointment by uid, and where a listing has to look."""
 
     appointments: dict[str, int]
+    row_ids: tuple[int, ...]
     event_type_ids: tuple[int, ...]
     since: datetime
 
@@ -61,6 +62,7 @@ def take_unproven(session: Session, *, now: datetime) -> Unproven | None:
         appointments={
             uid: row.id for row, _ in rows if (uid := row.calcom_v2_booking_id) is not None
         },
+        row_ids=tuple(row.id for row, _ in rows),
         event_type_ids=tuple(sorted({each for _, each in rows if each is not None})),
         since=min(written) - CLOCK_MARGIN,
     )
@@ -89,7 +91,7 @@ def record_proofs(session: Session, unproven: Unproven, seen: set[str], *, now: 
     missing = [
         appointment_id for uid, appointment_id in unproven.appointments.items() if uid not in seen
     ]
-    _write(session, list(unproven.appointments.values()), existence_due_at=None)
+    _write(session, unproven.row_ids, existence_due_at=None)
     _write(session, missing, next_verification_at=now)
     for appointment_id in missing:
         record_event(session, appointment_id, EventKind.ABSENCE_SUSPECTED, at=now)

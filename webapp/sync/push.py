@@ -15,13 +15,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.calcom.payloads import NewAttendee
-from webapp.models.appointment import Appointment
+from webapp.models.appointment import Appointment, AppointmentStatus, BookingAlias
 from webapp.models.company import Company, ConnectionState
 from webapp.models.customer import Customer
 from webapp.models.intent import Attempt, Intent, IntentStatus
 from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
 from webapp.sync.carry import Known, Wish
+from webapp.sync.intents import lock_appointment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +32,13 @@ class Claim:
     intent_id: int
     appointment_id: int
     token: uuid.UUID
+    lease_until: datetime
     attempt_number: int
     wish: Wish | None
     """None: the service has no event type, nothing can be sent."""
     known: Known
     last_call_at: datetime | None
+    doubted_since: datetime | None
     host: str
     needs_reconnect: bool
     """The company's key was refused lately: ask `/me` before anything is sent."""
@@ -55,15 +58,15 @@ def claim_intent(session: Session, intent_id: int, *, now: datetime, lease: Leas
 
     Marks the outcome as unknown until it is settled. The caller commits before the first call.
     """
+    appointment = _lock_appointment_of(session, intent_id)
     intent = _due_intent(session, intent_id, now)
-    if intent is None:
+    if intent is None or appointment is None:
         return None
     company = session.get_one(Company, require_company_id())
     if company.is_paused or _waits_for_connection(intent, company, now, lease):
         return None
-    appointment = session.get_one(Appointment, (intent.company_id, intent.appointment_id))
     claim = _describe(session, intent, appointment, company, now, lease)
-    _take(session, intent, claim, now=now, lease=lease)
+    _take(session, intent, claim, now=now)
     appointment.last_sync_attempt_at = now
     try:
         session.flush()
@@ -72,6 +75,16 @@ def claim_intent(session: Session, intent_id: int, *, now: datetime, lease: Leas
         session.rollback()
         return None
     return claim
+
+
+def _lock_appointment_of(session: Session, intent_id: int) -> Appointment | None:
+    """The appointment's row is locked first, as everywhere: two orders would be a deadlock."""
+    appointment_id = session.scalar(
+        select(Intent.appointment_id).where(
+            Intent.company_id == require_company_id(), Intent.id == intent_id
+        )
+    )
+    return None if appointment_id is None else lock_appointment(session, appointment_id)
 
 
 def _due_intent(session: Session, intent_id: int, now: datetime) -> Intent | None:
@@ -101,7 +114,8 @@ def _waits_for_connection(intent: Intent, company: Company, now: datetime, lease
     if company.calcom_api_key is not None and (next_check is None or next_check <= now):
         company.connection_checked_at = now
         return False
-    again_at = next_check or now + timedelta(seconds=lease.reconnect_seconds)
+    latest = now + timedelta(seconds=lease.reconnect_seconds)
+    again_at = latest if next_check is None or next_check <= now else next_check
     if intent.status is IntentStatus.WAITING:
         intent.due_at = again_at
     else:
@@ -109,12 +123,13 @@ def _waits_for_connection(intent: Intent, company: Company, now: datetime, lease
     return True
 
 
-def _take(session: Session, intent: Intent, claim: Claim, *, now: datetime, lease: Lease) -> None:
+def _take(session: Session, intent: Intent, claim: Claim, *, now: datetime) -> None:
     intent.status = IntentStatus.IN_FLIGHT
     intent.lease_token = claim.token
-    intent.lease_until = now + timedelta(seconds=lease.seconds)
+    intent.lease_until = claim.lease_until
     intent.has_unknown_outcome = claim.wish is not None
     intent.last_call_at = now
+    intent.doubted_since = intent.doubted_since or now
     if claim.wish is not None and claim.wish.is_live:
         intent.sent_starts = sorted({*intent.sent_starts, claim.wish.starts_at})
     session.add(Attempt(intent_id=intent.id, started_at=now, lease_token=claim.token))
@@ -128,13 +143,12 @@ def _describe(
     now: datetime,
     lease: Lease,
 ) -> Claim:
-    trusted_at = intent.last_call_at and intent.last_call_at + timedelta(
-        seconds=lease.look_trust_seconds
-    )
+    trusted_at = _listing_trusted_at(intent, lease)
     return Claim(
         intent_id=intent.id,
         appointment_id=appointment.id,
         token=uuid.uuid4(),
+        lease_until=now + timedelta(seconds=lease.seconds),
         attempt_number=intent.attempt_count + 1,
         wish=_wish(session, intent, appointment),
         known=Known(
@@ -142,11 +156,36 @@ def _describe(
             starts_at=appointment.base_starts_at,
             must_look=intent.has_unknown_outcome,
             sent_starts=tuple(intent.sent_starts),
+            learnt_uids=tuple(_learnt_uids(session, intent)),
             may_lag=trusted_at is not None and now < trusted_at,
         ),
         last_call_at=intent.last_call_at,
+        doubted_since=intent.doubted_since,
         host=company.calcom_host,
         needs_reconnect=company.connection_state is ConnectionState.BROKEN,
+    )
+
+
+def _listing_trusted_at(intent: Intent, lease: Lease) -> datetime | None:
+    """A worker that died may have sent its call as late as the end of its lease."""
+    latest = intent.lease_until or intent.last_call_at
+    return latest and latest + timedelta(seconds=lease.look_trust_seconds)
+
+
+def _learnt_uids(session: Session, intent: Intent) -> list[str]:
+    """Uids that webhooks told us of since a try was in doubt: perhaps that try's doing."""
+    if not intent.has_unknown_outcome or intent.doubted_since is None:
+        return []
+    return list(
+        session.scalars(
+            select(BookingAlias.uid)
+            .where(
+                BookingAlias.company_id == require_company_id(),
+                BookingAlias.appointment_id == intent.appointment_id,
+                BookingAlias.first_seen_at >= intent.doubted_since,
+            )
+            .order_by(BookingAlias.id)
+        )
     )
 
 
@@ -156,7 +195,7 @@ def _wish(session: Session, intent: Intent, appointment: Appointment) -> Wish | 
     if service.calcom_event_type_id is None:
         return None
     return Wish(
-        is_live=appointment.is_live,
+        is_live=appointment.status is not AppointmentStatus.CANCELLED,
         starts_at=appointment.starts_at,
         event_type_id=service.calcom_event_type_id,
         attendee=NewAttendee(

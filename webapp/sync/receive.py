@@ -31,6 +31,7 @@ from webapp.sync.arrivals import (
     find_service,
     is_stale,
 )
+from webapp.sync.customers import CustomerUnreachable
 from webapp.sync.intents import has_unfinished_intent
 from webapp.sync.reconcile import (
     differences,
@@ -103,7 +104,7 @@ def _on_rescheduled(session: Session, arrival: Arrival) -> Effect:
         return _import(session, arrival)
     booking = as_booking(delivery)
     if has_unfinished_intent(session, appointment.id):
-        return _on_echo_before_answer(session, arrival, appointment)
+        return _on_own_booking(session, arrival, appointment)
     if appointment.calcom_v2_booking_id == delivery.uid:
         return _on_news_of_known(session, arrival, appointment)
     if appointment.calcom_v2_booking_id != delivery.old_uid or booking is None:
@@ -190,7 +191,12 @@ def _on_news_of_known(session: Session, arrival: Arrival, appointment: Appointme
 
 
 def _on_own_booking(session: Session, arrival: Arrival, appointment: Appointment) -> Effect:
-    """Carries our key under a uid we don't know: the answer to our create is still on its way."""
+    """Carries our key under a uid we don't know: the answer to our create is still on its way.
+
+    The uid is written down: should the answer get lost, later news of it finds its appointment.
+    """
+    if not _claim(session, arrival, appointment):
+        return Effect(DeliveryStatus.REFUSED, "booking_of_another_appointment", appointment.id)
     if has_unfinished_intent(session, appointment.id):
         return _on_echo_before_answer(session, arrival, appointment)
     return _read_again(session, arrival, appointment)
@@ -210,10 +216,35 @@ def _import(session: Session, arrival: Arrival) -> Effect:
         return _ignored("not_our_service")
     if booking is None or not booking.attendees:
         return _ignored("incomplete")
-    appointment = import_booking(session, booking, service, host=arrival.host, now=arrival.now)
+    try:
+        with session.begin_nested():
+            appointment = import_booking(
+                session, booking, service, host=arrival.host, now=arrival.now
+            )
+            claim_uids(session, appointment.id, arrival.host, _uids(arrival), arrival.now)
+    except BookingClaimed:
+        return Effect(DeliveryStatus.REFUSED, "booking_of_another_appointment")
+    except CustomerUnreachable:
+        return Effect(DeliveryStatus.FAILED, "attendee_unreachable")
+    # News of it may have come before it: the truth is read once more.
+    appointment.next_verification_at = arrival.now + READ_AGAIN_AFTER
     _record(session, arrival, appointment, EventKind.IMPORTED)
     _record(session, arrival, appointment, EventKind.PUSH_BACK_SUPPRESSED)
     return Effect(DeliveryStatus.APPLIED, None, appointment.id)
+
+
+def _uids(arrival: Arrival) -> list[str]:
+    """The uid a delivery speaks of, and the one that booking had before."""
+    return [uid for uid in (arrival.delivery.old_uid, arrival.delivery.uid) if uid]
+
+
+def _claim(session: Session, arrival: Arrival, appointment: Appointment) -> bool:
+    try:
+        with session.begin_nested():
+            claim_uids(session, appointment.id, arrival.host, _uids(arrival), arrival.now)
+    except BookingClaimed:
+        return False
+    return True
 
 
 def _follow(
@@ -227,10 +258,7 @@ def _follow(
     revives = appointment.status is AppointmentStatus.CANCELLED
     if booking is None or (revives and booking.status is not BookingStatus.CANCELLED):
         return _read_again(session, arrival, appointment)
-    try:
-        with session.begin_nested():
-            claim_uids(session, appointment.id, arrival.host, [booking.uid], arrival.now)
-    except BookingClaimed:
+    if not _claim(session, arrival, appointment):
         return Effect(DeliveryStatus.REFUSED, "booking_of_another_appointment", appointment.id)
     follow_booking(appointment, booking)
     record_agreement(session, appointment, booking, now=arrival.now)
@@ -243,6 +271,8 @@ def _mark(
     session: Session, arrival: Arrival, appointment: Appointment, status: AppointmentStatus
 ) -> Effect:
     """Completed and no-show stay ours: the class Cal.com compares with doesn't change."""
+    if has_unfinished_intent(session, appointment.id):
+        return _ignored("on_its_way", appointment)
     appointment.status = status
     _record(session, arrival, appointment, EventKind.WEBHOOK_APPLIED, status=status.value)
     return Effect(DeliveryStatus.APPLIED, None, appointment.id)

@@ -4,13 +4,18 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from webapp.models.appointment import Appointment, Origin, move_sync_state
+from webapp.models.appointment import Appointment, AppointmentStatus, Origin, move_sync_state
 from webapp.models.discrepancy import open_discrepancy
 from webapp.models.history import EventKind, record_event
 from webapp.models.intent import IntentKind
 from webapp.models.sync_state import RETRIABLE, SyncState
 from webapp.sync.booking import Change
-from webapp.sync.intents import has_unfinished_intent, lock_appointment, want
+from webapp.sync.intents import (
+    has_unfinished_intent,
+    lock_appointment,
+    waiting_intent,
+    want,
+)
 
 
 def request_retry(
@@ -21,8 +26,10 @@ def request_retry(
     The discrepancy stays open until the verification says something.
     """
     locked = lock_appointment(session, appointment.id)
-    if locked is None or has_unfinished_intent(session, locked.id):
+    if locked is None:
         return False
+    if has_unfinished_intent(session, locked.id):
+        return _hurry(session, locked, now=now, user_id=user_id) is not None
     moved = move_sync_state(
         session,
         locked.id,
@@ -46,12 +53,10 @@ def push_again(
     For a booking that is gone this makes a new one, and looks for one with our key first.
     """
     locked = lock_appointment(session, appointment.id)
-    if (
-        locked is None
-        or not locked.can_be_pushed_again
-        or has_unfinished_intent(session, locked.id)
-    ):
+    if locked is None or not locked.can_be_pushed_again:
         return None
+    if has_unfinished_intent(session, locked.id):
+        return _hurry(session, locked, now=now, user_id=user_id)
     if locked.calcom_sync_status is SyncState.ORPHANED_LOCAL or _was_cancelled_there(
         session, locked
     ):
@@ -67,6 +72,18 @@ def push_again(
         look_first=True,
     )
     return Change(locked.id, intent_id)
+
+
+def _hurry(
+    session: Session, appointment: Appointment, *, now: datetime, user_id: int | None
+) -> Change | None:
+    """A push that waits quietly behind its flag is tried now instead of in a quarter of an hour."""
+    waiting = waiting_intent(session, appointment.id)
+    if waiting is None or waiting.due_at <= now or not appointment.requires_manual_review:
+        return None
+    waiting.due_at = now
+    record_event(session, appointment.id, EventKind.PUSH_REQUESTED, at=now, user_id=user_id)
+    return Change(appointment.id, waiting.id)
 
 
 def _was_cancelled_there(session: Session, appointment: Appointment) -> bool:
@@ -85,6 +102,6 @@ def forget_booking(appointment: Appointment) -> None:
 
 
 def _kind_of_wish(appointment: Appointment) -> IntentKind:
-    if not appointment.is_live:
+    if appointment.status is AppointmentStatus.CANCELLED:
         return IntentKind.CANCEL
     return IntentKind.RESCHEDULE if appointment.is_known_to_calcom else IntentKind.CREATE

@@ -16,8 +16,8 @@ from webapp.sync.answers import Decision, Pauses, Verdict, decide
 from webapp.sync.carry import CancelledThere, Carried
 from webapp.sync.connection import mark_disconnected
 from webapp.sync.findings import Finding, raise_finding
-from webapp.sync.flight import Settled, bequeath_doubt, finish, leave_flight
-from webapp.sync.intents import waiting_intent
+from webapp.sync.flight import Settled, finish, leave_flight
+from webapp.sync.intents import inherit_doubt, waiting_intent
 
 JITTER = 0.2
 
@@ -61,7 +61,7 @@ def give_up(
     finish(intent, IntentStatus.FAILED, now, carried.error.code)
     following = waiting_intent(session, appointment.id)
     if following is not None:
-        bequeath_doubt(intent, following)
+        inherit_doubt(following, intent)
         return Settled(next_intent_id=following.id)
     _flag(session, intent, appointment, carried, now)
     if appointment.is_known_to_calcom and isinstance(carried.error, (NotFound, CancelledThere)):
@@ -90,8 +90,11 @@ def _again(
     """Back to waiting, unless a newer wish waits already: then that one inherits the doubt."""
     following = waiting_intent(session, intent.appointment_id)
     if following is not None:
-        bequeath_doubt(intent, following)
+        inherit_doubt(following, intent)
         finish(intent, IntentStatus.SUPERSEDED, now, "superseded")
+        if kind is EventKind.PUSH_WAITS:
+            following.due_at = max(following.due_at, now + timedelta(seconds=pause_seconds))
+            return Settled()
         return Settled(next_intent_id=following.id)
     leave_flight(intent, IntentStatus.WAITING)
     intent.due_at = now + timedelta(seconds=pause_seconds)

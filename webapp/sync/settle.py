@@ -42,8 +42,12 @@ def settle_push(
             intent_id=claim.intent_id,
         )
         return Settled(was_lost=True)
-    if not carried.is_in_doubt:
+    if carried.is_in_doubt:
+        intent.last_call_at = now
+    else:
         forget_try(intent, claim)
+    if carried.has_proved_key:
+        mark_connected(session, now=now)
     if carried.must_wait_for_listing:
         return wait(session, intent, Decision(Verdict.WAIT, "LISTING_LAGS", 5.0), now)
     if carried.error is not None:
@@ -111,6 +115,7 @@ def _after_success(
         return give_up(session, intent, appointment, carried, now)
     intent.attempt_count += 1
     intent.has_unknown_outcome = False
+    intent.doubted_since = None
     intent.error_code = intent.error_message = None
     finish(intent, IntentStatus.DONE, now, "done")
     if carried.writes_done:
@@ -118,7 +123,7 @@ def _after_success(
         if appointment.is_live:
             appointment.existence_due_at = now + timedelta(seconds=pauses.proof)
     mark_connected(session, now=now)
-    _record_pushed(session, intent, carried, now)
+    _record_pushed(session, intent, claim, carried, now)
     following = waiting_intent(session, appointment.id)
     _take_reply(session, appointment, carried, now, is_last=following is None)
     return Settled(next_intent_id=following.id if following else None)
@@ -156,7 +161,9 @@ def _is_confirmation_pending(ours: str | None, theirs: str | None) -> bool:
     return {ours, theirs} == {"accepted", "pending"}
 
 
-def _record_pushed(session: Session, intent: Intent, carried: Carried, now: datetime) -> None:
+def _record_pushed(
+    session: Session, intent: Intent, claim: Claim, carried: Carried, now: datetime
+) -> None:
     writes = [name for name in carried.operations if name in ("create", "reschedule", "cancel")]
     record_event(
         session,
@@ -165,6 +172,6 @@ def _record_pushed(session: Session, intent: Intent, carried: Carried, now: date
         at=now,
         intent_id=intent.id,
         operation=writes[-1] if writes and carried.writes_done else "none",
-        mailed=carried.writes_done > 0,
+        mailed=carried.writes_done > 0 or (claim.known.must_look and carried.booking is not None),
         attempts=intent.attempt_count,
     )

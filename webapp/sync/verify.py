@@ -15,20 +15,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.calcom.client import CalcomClient
 from webapp.calcom.errors import CalcomError, NotFound
 from webapp.calcom.payloads import Booking
-from webapp.models.appointment import Appointment
+from webapp.models.appointment import Appointment, BookingAlias
 from webapp.models.company import Company
 from webapp.models.history import EventKind, record_event
 from webapp.models.service import Service
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import require_company_id
 from webapp.sync.carry import find_by_key, follow_chain
-from webapp.sync.intents import has_unfinished_intent, lock_appointment
+from webapp.sync.intents import has_unfinished_intent, latest_intent, lock_appointment
 
+MOST_EARLIER_UIDS = 3
 LOOK_LEASE = timedelta(seconds=60)
 """How long a verification may take before the pulse asks for it again."""
 
@@ -49,11 +51,15 @@ class Look:
 
     appointment_id: int
     uid: str | None
+    earlier_uids: tuple[str, ...]
+    """Where it stood before: a move that Cal.com answered and didn't keep leaves it there."""
     sync_key: uuid.UUID
     event_type_id: int | None
     starts: tuple[datetime, ...]
     host: str
     is_by_person: bool
+    seen: tuple[object, ...]
+    """What our side looked like: a change meanwhile makes what was seen out of date."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +83,7 @@ class Patience:
     grace: float
     gap: float
     retries: Sequence[float]
+    lag: float = 5.0
 
 
 def request_verification(
@@ -129,10 +136,12 @@ def observe(look: Look, client: CalcomClient) -> Observation:
 def _chain(look: Look, client: CalcomClient) -> list[Booking]:
     if look.uid is None:
         return []
-    try:
-        return follow_chain(client.get_booking, look.uid)
-    except NotFound:
-        return []
+    for uid in (look.uid, *look.earlier_uids):
+        try:
+            return follow_chain(client.get_booking, uid)
+        except NotFound:
+            continue
+    return []
 
 
 def _by_key(look: Look, client: CalcomClient) -> Booking | None:
@@ -140,10 +149,10 @@ def _by_key(look: Look, client: CalcomClient) -> Booking | None:
     if look.event_type_id is None:
         return None
     return find_by_key(
-        lambda query: client.list_bookings(query).bookings,
+        client.list_bookings,
         event_type_id=look.event_type_id,
         sync_key=look.sync_key,
-        around=list(look.starts),
+        around=look.starts,
     )
 
 
@@ -160,13 +169,42 @@ def _was_seen_lately(appointment: Appointment, now: datetime, patience: Patience
 def _describe(session: Session, appointment: Appointment, *, is_by_person: bool) -> Look:
     company = session.get_one(Company, require_company_id())
     service = session.get_one(Service, (appointment.company_id, appointment.service_id))
+    last = latest_intent(session, appointment.id)
     starts = {appointment.starts_at, appointment.base_starts_at or appointment.starts_at}
+    starts |= set(last.sent_starts if last is not None and last.has_unknown_outcome else ())
     return Look(
         appointment_id=appointment.id,
         uid=appointment.calcom_v2_booking_id,
+        earlier_uids=_earlier_uids(session, appointment),
         sync_key=appointment.sync_key,
         event_type_id=service.calcom_event_type_id,
         starts=tuple(sorted(starts)),
         host=company.calcom_host,
         is_by_person=is_by_person,
+        seen=fingerprint_of(appointment),
+    )
+
+
+def _earlier_uids(session: Session, appointment: Appointment) -> tuple[str, ...]:
+    found = session.scalars(
+        select(BookingAlias.uid)
+        .where(
+            BookingAlias.company_id == appointment.company_id,
+            BookingAlias.appointment_id == appointment.id,
+            BookingAlias.uid != appointment.calcom_v2_booking_id,
+        )
+        .order_by(BookingAlias.id.desc())
+        .limit(MOST_EARLIER_UIDS)
+    )
+    return tuple(found)
+
+
+def fingerprint_of(appointment: Appointment) -> tuple[object, ...]:
+    """What a verification compares; it changes with every wish and every push."""
+    return (
+        appointment.calcom_v2_booking_id,
+        appointment.status,
+        appointment.starts_at,
+        appointment.sync_initiated_at,
+        appointment.remote_written_at,
     )

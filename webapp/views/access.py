@@ -16,6 +16,7 @@ from flask import Flask, abort, flash, g, has_request_context, request, session
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 from sqlalchemy import select
+from werkzeug.datastructures import MultiDict
 
 from webapp import clock
 from webapp.application import LANGUAGES, settings
@@ -67,9 +68,23 @@ class Person:
 
 def register(app: Flask) -> None:
     login.user_loader(_load_person)
+    app.before_request(_refuse_nul)
     app.before_request(_admit)
     app.teardown_request(_leave)
     app.context_processor(lambda: {"person": current_person()})
+
+
+def _refuse_nul() -> None:
+    """No text of ours holds a NUL, and PostgreSQL refuses it late."""
+    typed = [request.path, *request.args.keys(), *_values(request.args)]
+    if request.endpoint not in DOORS:
+        typed += _values(request.form)
+    if any("\x00" in text for text in typed):
+        abort(400)
+
+
+def _values(fields: MultiDict[str, str]) -> list[str]:
+    return [text for texts in fields.listvalues() for text in texts]
 
 
 def current_person() -> Person | None:
@@ -123,7 +138,7 @@ def id_or_404(text: str) -> int:
 
 def is_id(text: str) -> bool:
     """Whether this could be a row's id at all."""
-    return text.isascii() and text.isdigit() and 0 < int(text[:20]) <= LARGEST_ID
+    return text.isascii() and text.isdigit() and len(text) <= 19 and 0 < int(text) <= LARGEST_ID
 
 
 def acting(view: Callable[P, R]) -> Callable[P, R]:

@@ -69,6 +69,9 @@ def _book(form: BookingForm) -> Change | None:
     service = find_or_404(Service, id_or_404(form.service.data))
     customer = _customer(form)
     starts_at = form.starts_at or abort(422)
+    if customer is not None:
+        # Two clicks at once: the second waits here, and then sees what the first has booked.
+        db.session.refresh(customer, with_for_update=True)
     if customer is None or _is_booked_already(form, customer, service):
         return None
     try:
