@@ -32,6 +32,7 @@ INSTALL := $(PY) -m pip install --require-hashes --only-binary :all: --no-binary
 	--no-input --disable-pip-version-check --root-user-action ignore
 SUPERVISOR := $(PY) -m webapp.supervisor
 SETTINGS := $(SUPERVISOR) with $(PY) -m
+PYTEST = $(PY) -m pytest -n 2 --dist loadgroup -o cache_dir=$(VENV)/cache/pytest
 
 # In CI a missing browser is a failure, not a reason to skip.
 ifeq ($(CI)$(filter check,$(MAKECMDGOALS)),truecheck)
@@ -61,11 +62,15 @@ demo-reset: $(VENV)/demo.stamp ## the same, after throwing the demo's data away
 	@exec $(SUPERVISOR) demo --follow-make --fresh
 
 .PHONY: test
-test: $(VENV)/dev.stamp ## run all tests on embedded servers (ARGS="-k word")
-	@exec $(PY) -m pytest -n 2 --dist loadgroup -o cache_dir=$(VENV)/cache/pytest $(ARGS)
+test: $(VENV)/dev.stamp ## run the tests on embedded servers (ARGS="-k word")
+	@exec $(PYTEST) -m "not long" $(ARGS)
+
+.PHONY: long
+long: $(VENV)/dev.stamp ## run what takes its time: chaos, storms, simulated weeks, every page's look
+	@exec $(PYTEST) -m long $(ARGS)
 
 .PHONY: check
-check: format-check lint types templates test ## what CI runs: format, lint, types, templates, tests
+check: format-check lint types templates test long ## what CI runs: format, lint, types, templates, all tests
 
 .PHONY: format-check
 format-check: $(VENV)/dev.stamp ## say whether `make format` would change anything
