@@ -1,11 +1,23 @@
 """The start: refused for a role that the walls wouldn't bind, borne where PostgreSQL is late."""
 
+from collections.abc import Iterator
+
 import pytest
 from flask import Flask
 
 from webapp import create_app
 from webapp.embedded import Servers
+from webapp.extensions import limiter
 from webapp.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def limiter_stays_with_the_shared_app(migrated_app: Flask) -> Iterator[None]:
+    """The limiter is one for all apps of a process: what these apps bind it to ends with them."""
+    bound = dict(vars(limiter))
+    yield
+    vars(limiter).clear()
+    vars(limiter).update(bound)
 
 
 def test_a_role_that_owns_the_tables_is_refused(
