@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -36,10 +36,12 @@ class Demo:
         self.tree = psutil.Process(self.process.pid).children(recursive=True)
         return line
 
-    def find(self, word: str) -> int | None:
+    def find(self, word: str, *, other_than: Collection[int] = ()) -> int | None:
         """The number of the living process whose name or command line has the word."""
         for process in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
+                if process.pid in other_than:
+                    continue
                 if word in process.name() or word in " ".join(process.cmdline()):
                     return process.pid
         return None
