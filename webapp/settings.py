@@ -7,6 +7,7 @@ import base64
 import binascii
 from functools import cached_property
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -110,6 +111,10 @@ class Settings(BaseSettings):
     absence_gap_seconds: float = Field(
         180.0, ge=0, description="Time between the two sightings that prove a booking missing"
     )
+    smtp_url: str | None = Field(
+        None, description="Mail server: smtp:// (STARTTLS), smtps:// or smtp-plain://; unset: no mail"
+    )
+    mail_from: str = Field("Lockstep <lockstep@localhost>", description="Sender of our mail")
     cards_poll_seconds: int = Field(60, ge=2, description="How often the overview's cards refresh")
     sandbox_url: str | None = Field(None, description="The demo's sandbox; unset in production")
 
@@ -142,6 +147,15 @@ class Settings(BaseSettings):
         if not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_mail_server(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme not in ("smtp", "smtps", "smtp-plain") or not parts.hostname:
+                raise ValueError("must be smtp://, smtps:// or smtp-plain:// and name a host")
+        return value or None
 
     @field_validator("public_url")
     @classmethod

@@ -10,7 +10,7 @@ ROOT_MODULES = {"application", "clock", "extensions", "logs", "settings"}
 MAY_USE = {
     "models": {"models", "extensions"},
     "calcom": {"calcom"},
-    "notify": {"models", "notify"},
+    "notify": {"models", "calcom", "notify"},
     "insight": {"models", "insight"},
     "sync": {"models", "calcom", "notify", "sync"},
     "jobs": {"models", "calcom", "notify", "insight", "sync", "jobs", *ROOT_MODULES},
@@ -28,6 +28,8 @@ PACKAGES_AT_HOME = {
     "httpcore": {"calcom"},
     "rq": {"jobs", "worker"},
     "rq_scheduler": {"jobs"},
+    "apprise": {"notify"},
+    "smtplib": {"notify"},
     "flask": {"application", "cli", "views", "models.walls", "sandbox", "demo", "worker", "webapp"},
 }
 

@@ -158,7 +158,9 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "intents": {"kind": "create", "status": "done", "finished_at": clock.now()},
     "discrepancies": {"type": "data_mismatch"},
     "deliveries": {"status": "applied"},
-    "notifications": {"type": "data_mismatch", "repeat_count": 1},
+    "notifications": {"type": "data_mismatch", "repeat_count": 1, "user_id": 1},
+    "mail_preferences": {"type": "data_mismatch", "wish": "daily"},
+    "sendings": {"pace": "daily", "status": "sent", "finished_at": clock.now(), "user_id": 1},
     "history_events": {"kind": "booked"},
     "audit_entries": {"actor": "system"},
 }

@@ -23,11 +23,13 @@ PUSHES = "pushes"
 DELIVERIES = "deliveries"
 VERIFICATION = "verification"
 PERIODIC = "periodic"
-NAMES = (PEOPLE, PUSHES, DELIVERIES, PERIODIC, VERIFICATION)
+SENDINGS = "sendings"
+NAMES = (PEOPLE, PUSHES, DELIVERIES, PERIODIC, VERIFICATION, SENDINGS)
 
 PUSH_TIMEOUT_SECONDS = 60
 DELIVERY_TIMEOUT_SECONDS = 30
 VERIFICATION_TIMEOUT_SECONDS = 300
+SENDING_TIMEOUT_SECONDS = 60
 
 FAILURE_TTL_SECONDS = 7 * 24 * 3600
 
@@ -38,6 +40,7 @@ KINDS = {
     "delivery": (DELIVERIES, "webapp.jobs.deliveries.work_off", DELIVERY_TIMEOUT_SECONDS),
     "verification": (PEOPLE, "webapp.jobs.verification.verify", PUSH_TIMEOUT_SECONDS),
     "proof": (DELIVERIES, "webapp.jobs.proof.prove", PUSH_TIMEOUT_SECONDS),
+    "sending": (SENDINGS, "webapp.jobs.sendings.send", SENDING_TIMEOUT_SECONDS),
     "run": (VERIFICATION, "webapp.jobs.verification.run", VERIFICATION_TIMEOUT_SECONDS),
 }
 

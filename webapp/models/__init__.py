@@ -3,6 +3,7 @@
 from webapp.models import (  # noqa: F401
     appointment,
     audit,
+    chat_channel,
     company,
     customer,
     delivery,
@@ -10,7 +11,9 @@ from webapp.models import (  # noqa: F401
     history,
     intent,
     notification,
+    preference,
     run,
+    sending,
     service,
     tenancy,
     user,

@@ -63,6 +63,9 @@ class Company(Base):
     connection_error_code: Mapped[str | None]
     connection_checked_at: Mapped[datetime | None]
 
+    mails_staff: Mapped[bool] = mapped_column(default=False)
+    """Whether staff are mailed too; by default admins and managers are (S7)."""
+
     paused_at: Mapped[datetime | None]
     paused_by: Mapped[str | None]
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.extensions import Base
 from webapp.models.base import Owned, TextEnum, belongs_to, one_of
+from webapp.models.sending import Pace
 
 
 class NotificationType(StrEnum):
@@ -21,16 +22,25 @@ class NotificationType(StrEnum):
     VERIFICATION_ERROR = "verification_error"
     SYNC_FAILED = "sync_failed"
     CONNECTION_BROKEN = "connection_broken"
+    CHANNEL_FAILED = "channel_failed"
+
+
+MANY = "many"
+"""The subject of an item that tells of many appointments at once (folded by `notify.inbox`)."""
 
 
 class Notification(Owned, Base):
-    """One person's item. Repeats of the same trouble fold into it while it is open."""
+    """One person's or chat channel's item. Repeats of the same trouble fold into it while it is
+    open."""
 
     __tablename__ = "notifications"
     __table_args__ = (
         belongs_to("user_id", "users"),
+        belongs_to("channel_id", "chat_channels", ondelete="CASCADE"),
         belongs_to("appointment_id", "appointments"),
         one_of("type", NotificationType),
+        one_of("pace", Pace),
+        CheckConstraint("num_nonnulls(user_id, channel_id) = 1", name="one_recipient"),
         CheckConstraint("repeat_count >= 1", name="repeats_sane"),
         Index(
             "uq_notifications_one_open",
@@ -39,6 +49,28 @@ class Notification(Owned, Base):
             "type",
             "subject",
             unique=True,
+            postgresql_where="closed_at IS NULL",
+        ),
+        Index(
+            "uq_notifications_one_open_in_channel",
+            "company_id",
+            "channel_id",
+            "type",
+            "subject",
+            unique=True,
+            postgresql_where="closed_at IS NULL AND channel_id IS NOT NULL",
+        ),
+        Index(
+            "ix_notifications_unsent",
+            "company_id",
+            "pace",
+            postgresql_where="pace IS NOT NULL AND sent_at IS NULL AND closed_at IS NULL",
+        ),
+        Index(
+            "ix_notifications_open_by_type",
+            "company_id",
+            "type",
+            "created_at",
             postgresql_where="closed_at IS NULL",
         ),
         Index(
@@ -51,7 +83,8 @@ class Notification(Owned, Base):
         Index(None, "company_id", "subject"),
     )
 
-    user_id: Mapped[int]
+    user_id: Mapped[int | None]
+    channel_id: Mapped[int | None]
     type: Mapped[NotificationType] = mapped_column(TextEnum(NotificationType))
     subject: Mapped[str] = mapped_column(Text(collation="C"))
     """What it is about, e.g. `appointment:12`; with the type it decides what folds."""
@@ -62,3 +95,6 @@ class Notification(Owned, Base):
     last_at: Mapped[datetime]
     read_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    pace: Mapped[Pace | None] = mapped_column(TextEnum(Pace))
+    """How soon it leaves by mail or chat; None: it stays in the inbox."""
+    sent_at: Mapped[datetime | None]

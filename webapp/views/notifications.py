@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, case, select, update
 
 from webapp import clock
 from webapp.extensions import db
-from webapp.models.notification import Notification
+from webapp.models.notification import MANY, Notification, NotificationType
 from webapp.models.tenancy import require_company_id
 from webapp.views import htmx
 from webapp.views.access import find_or_404, require_person
@@ -38,6 +38,12 @@ def index() -> ResponseReturnValue:
 def badge() -> ResponseReturnValue:
     """The unread badge, where no other poll brings it along."""
     return render_template("components/_badge.html", unread=count_unread(), polls=True)
+
+
+@blueprint.get("/<int:notification_id>")
+def show(notification_id: int) -> ResponseReturnValue:
+    """Where a link in a mail or chat message leads: straight to what it is about."""
+    return htmx.see_other(_address_of(_find(notification_id, of_channels=True)))
 
 
 @blueprint.post("/<int:notification_id>/reading")
@@ -72,15 +78,20 @@ def _own() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     )
 
 
-def _find(notification_id: int) -> Notification:
-    """The reader's own item; a colleague's is none of theirs."""
+def _find(notification_id: int, *, of_channels: bool = False) -> Notification:
+    """The reader's own item; a colleague's is none of theirs, a chat channel's is everybody's."""
     item = find_or_404(Notification, notification_id)
-    return item if item.user_id == require_person().id else abort(404)
+    is_own = item.user_id == require_person().id
+    return item if is_own or (of_channels and item.channel_id is not None) else abort(404)
 
 
 def _address_of(item: Notification) -> str:
     if item.appointment_id is not None:
         return url_for("appointments.show", appointment_id=item.appointment_id)
+    if item.subject == MANY:
+        return url_for("reviews.index", type=item.type.value)
+    if item.type is NotificationType.CHANNEL_FAILED and require_person().is_admin:
+        return url_for("channels.index")
     return url_for("overview.show")
 
 

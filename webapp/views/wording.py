@@ -9,9 +9,9 @@ from flask_babel import lazy_gettext as _l
 
 from webapp.models.appointment import AppointmentStatus, Origin
 from webapp.models.discrepancy import DiscrepancyType, Resolution
-from webapp.models.notification import NotificationType
 from webapp.models.sync_state import SyncState
 from webapp.models.user import Role
+from webapp.notify.wording import TITLES, title_of
 
 
 class Badge(NamedTuple):
@@ -42,14 +42,6 @@ DISCREPANCIES: dict[DiscrepancyType, LazyString] = {
     DiscrepancyType.DATA_MISMATCH: _l("The two sides differ"),
     DiscrepancyType.VERIFICATION_ERROR: _l("Could not be verified"),
     DiscrepancyType.SYNC_FAILED: _l("Could not be sent to Cal.com"),
-}
-NOTIFICATIONS: dict[NotificationType, LazyString] = {
-    NotificationType.ORPHANED_LOCAL: _l("Appointment exists here but not in Cal.com"),
-    NotificationType.ORPHANED_CALCOM: _l("Appointment exists in Cal.com but not here"),
-    NotificationType.DATA_MISMATCH: _l("Appointment differs between here and Cal.com"),
-    NotificationType.VERIFICATION_ERROR: _l("Appointment could not be verified"),
-    NotificationType.SYNC_FAILED: _l("Appointment could not be sent to Cal.com"),
-    NotificationType.CONNECTION_BROKEN: _l("The connection to Cal.com is broken"),
 }
 ORIGINS: dict[Origin, LazyString] = {
     Origin.RETELL: _l("Telephone"),
@@ -84,11 +76,12 @@ REFUSALS: dict[str, LazyString] = {
 
 
 def register(app: Flask) -> None:
+    app.add_template_filter(title_of)
     app.jinja_env.globals.update(
         SYNC_STATES=SYNC_STATES,
         STATUSES=STATUSES,
         DISCREPANCIES=DISCREPANCIES,
-        NOTIFICATIONS=NOTIFICATIONS,
+        NOTIFICATIONS=TITLES,
         ORIGINS=ORIGINS,
         ROLES=ROLES,
     )
