@@ -110,7 +110,10 @@ def make_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("company_id", "id", name=op.f("pk_idempotency_keys")),
         sa.UniqueConstraint(
-            "company_id", "token_id", "key", name=op.f("uq_idempotency_keys_company_id_token_id_key")
+            "company_id",
+            "token_id",
+            "key",
+            name=op.f("uq_idempotency_keys_company_id_token_id_key"),
         ),
     )
     op.create_index(

@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     UniqueConstraint,
+    or_,
     select,
     update,
 )
@@ -120,9 +121,11 @@ def note_use(session: Session, token: ApiToken, now: datetime) -> bool:
     """Say that a token was used now; False where that was said within the last minute."""
     if token.last_used_at is not None and token.last_used_at > now - USE_NOTED_EVERY:
         return False
+    is_old = or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at <= now - USE_NOTED_EVERY)
     session.execute(
         update(ApiToken)
-        .where(ApiToken.company_id == require_company_id(), ApiToken.id == token.id)
+        .where(ApiToken.company_id == require_company_id(), ApiToken.id == token.id, is_old)
         .values(last_used_at=now)
+        .execution_options(synchronize_session=False)
     )
     return True

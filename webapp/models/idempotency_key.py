@@ -56,7 +56,7 @@ class IdempotencyKey(Owned, Base):
     lease_until: Mapped[datetime | None]
     status: Mapped[int | None]
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    """`{"body": …, "headers": …}`, to be given again word for word."""
+    """`{"body": JSON as text, "headers": …}`: to be given again word for word."""
 
 
 class Lease(NamedTuple):
