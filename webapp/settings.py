@@ -118,7 +118,8 @@ class Settings(BaseSettings):
         180.0, ge=0, description="Time between the two sightings that prove a booking missing"
     )
     smtp_url: str | None = Field(
-        None, description="Mail server: smtp:// (STARTTLS), smtps:// or smtp-plain://; unset: no mail"
+        None,
+        description="Mail server: smtp:// (STARTTLS), smtps:// or smtp-plain://; unset: no mail",
     )
     mail_from: str = Field("Lockstep <lockstep@localhost>", description="Sender of our mail")
     cards_poll_seconds: int = Field(60, ge=2, description="How often the overview's cards refresh")

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from webapp.models.walls import define_crossing, drop_crossings, wall_off
 
 revision = "0010"
-down_revision = "0001"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -82,7 +82,7 @@ def define_due_rows(rows: str) -> None:
     define_crossing(
         DUE_ROWS,
         "TABLE (kind text, company_id bigint, id bigint)",
-        f"SELECT kind, company_id, id FROM ({rows}) due ORDER BY rank, since LIMIT most",
+        f"SELECT kind, company_id, id FROM ({rows}) due ORDER BY rank, since LIMIT most",  # noqa: S608
     )
 
 

@@ -100,9 +100,7 @@ def _address(claim: Claim, company: Company) -> tuple[str, str]:
 
 def _hand_over(claim: Claim, message: Message) -> None:
     if claim.user_id is None:
-        send_chat(
-            message.to, message.letter, allow_private=settings().allow_private_networks
-        )
+        send_chat(message.to, message.letter, allow_private=settings().allow_private_networks)
         return
     sender = settings().mail_from
     send_mail(
@@ -172,5 +170,3 @@ def _tell_of_trouble(claim: Claim, trouble: ChannelTrouble) -> None:
 def _subject(claim: Claim) -> str:
     """One trouble per chat channel, and one for all mail: the server is the same."""
     return "mail" if claim.channel_id is None else f"channel:{claim.channel_id}"
-
-

@@ -10,7 +10,18 @@ from webapp.notify.letters import Letter
 from webapp.notify.trouble import ChannelTrouble
 
 FIXED_HOSTS = frozenset(
-    {"slack", "discord", "tgram", "pover", "gchat", "wxteams", "twilio", "vonage", "sinch", "msgbird"}
+    {
+        "slack",
+        "discord",
+        "tgram",
+        "pover",
+        "gchat",
+        "wxteams",
+        "twilio",
+        "vonage",
+        "sinch",
+        "msgbird",
+    }
 )
 """Services whose messages go to their own, fixed address."""
 

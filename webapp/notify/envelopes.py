@@ -139,9 +139,7 @@ def close_envelope(
     return True
 
 
-def put_off(
-    session: Session, claim: Claim, *, until: datetime, error: tuple[str, str]
-) -> bool:
+def put_off(session: Session, claim: Claim, *, until: datetime, error: tuple[str, str]) -> bool:
     """Try again later; False where the lease was lost."""
     return _settle(session, claim, SendingStatus.WAITING, error, due_at=until)
 
@@ -225,3 +223,19 @@ def _put_out(
             set_={"created_at": Sending.created_at},
         )
     )
+
+
+def try_again(session: Session, sending_id: int, *, now: datetime) -> bool:
+    """Let an envelope that waits for its next try leave now; False where it doesn't wait."""
+    waiting = session.scalar(
+        update(Sending)
+        .where(
+            Sending.company_id == require_company_id(),
+            Sending.id == sending_id,
+            Sending.status == SendingStatus.WAITING,
+        )
+        .values(due_at=now)
+        .returning(Sending.id)
+        .execution_options(synchronize_session=False)
+    )
+    return waiting is not None

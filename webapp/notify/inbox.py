@@ -100,9 +100,7 @@ def unread_count(session: Session, user_id: int) -> int:
     )
 
 
-def _fold(
-    session: Session, item: dict[str, Any], recipients: list[Recipient], column: str
-) -> None:
+def _fold(session: Session, item: dict[str, Any], recipients: list[Recipient], column: str) -> None:
     if not recipients:
         return
     rows = [item | recipient._asdict() for recipient in recipients]
@@ -124,9 +122,7 @@ def _fold(
     )
 
 
-def _is_one_of_many(
-    session: Session, type_: NotificationType, subject: str, now: datetime
-) -> bool:
+def _is_one_of_many(session: Session, type_: NotificationType, subject: str, now: datetime) -> bool:
     """Whether a fold of this type is going on, or this is the one that begins it."""
     recent = session.execute(
         select(

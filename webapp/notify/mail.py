@@ -38,9 +38,7 @@ def parse_mail_server(url: str) -> MailServer:
     )
 
 
-def send_mail(
-    server: MailServer, letter: Letter, *, sender: str, to: str, message_id: str
-) -> None:
+def send_mail(server: MailServer, letter: Letter, *, sender: str, to: str, message_id: str) -> None:
     """Hand a letter over; raises ChannelTrouble. `message_id` stays the same over retries."""
     message = _compose(letter, sender=sender, to=to, message_id=message_id)
     try:
@@ -50,9 +48,7 @@ def send_mail(
         code = next(iter(error.recipients.values()))[0]
         raise ChannelTrouble("RECIPIENT_REFUSED", f"SMTP {code}", is_final=code >= 500) from None
     except smtplib.SMTPResponseException as error:
-        raise ChannelTrouble(
-            "SMTP_REFUSED", f"SMTP {error.smtp_code}", is_final=False
-        ) from None
+        raise ChannelTrouble("SMTP_REFUSED", f"SMTP {error.smtp_code}", is_final=False) from None
     except (smtplib.SMTPException, OSError) as error:
         raise ChannelTrouble("SMTP_AWAY", type(error).__name__, is_final=False) from None
 

@@ -41,6 +41,7 @@ def _register_screens(app: Flask) -> None:
         appointments,
         booking,
         changes,
+        channels,
         login,
         notifications,
         overview,
@@ -50,6 +51,7 @@ def _register_screens(app: Flask) -> None:
         settings,
         tokens,
         verifications,
+        wishes,
     )
 
     for screen in (
@@ -58,6 +60,8 @@ def _register_screens(app: Flask) -> None:
         appointments,
         booking,
         changes,
+        channels,
+        wishes,
         reviews,
         verifications,
         notifications,

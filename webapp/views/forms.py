@@ -27,6 +27,8 @@ LONGEST_PHONE = 40
 LONGEST_NOTES = 4000
 LONGEST_REASON = 500
 LONGEST_PASSWORD = 1024
+LONGEST_CHANNEL_NAME = 100
+LONGEST_ADDRESS = 1000
 LONGEST_TOKEN_NAME = 100
 
 TOKEN_LIVES: dict[str, LazyString] = {
@@ -147,6 +149,17 @@ class TokenForm(ConfirmedForm):
     def validate_expiry(self, field: Field) -> None:
         if field.data not in TOKEN_LIVES:
             raise ValidationError(_l("Choose one of these."))
+
+
+class ChannelForm(ConfirmedForm):
+    """A new chat channel."""
+
+    name = StringField(
+        _l("Name"), [_REQUIRED, _no_longer_than(LONGEST_CHANNEL_NAME)], filters=[_stripped]
+    )
+    address = StringField(
+        _l("Address"), [_REQUIRED, _no_longer_than(LONGEST_ADDRESS)], filters=[_stripped]
+    )
 
 
 class PasswordForm(ConfirmedForm):

@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 from webapp.models.api_token import Scope
 from webapp.models.appointment import AppointmentStatus, Origin
 from webapp.models.discrepancy import DiscrepancyType, Resolution
+from webapp.models.preference import MailWish
 from webapp.models.sync_state import SyncState
 from webapp.models.user import Role
 from webapp.notify.wording import TITLES, title_of
@@ -71,6 +72,17 @@ SCOPES: dict[Scope, LazyString] = {
     Scope.APPOINTMENTS_READ: _l("Read appointments with their customers, and services"),
     Scope.APPOINTMENTS_WRITE: _l("Book, move and cancel appointments, and read them"),
     Scope.STATS_READ: _l("Read the numbers of the overview"),
+}
+MAIL_WISHES: dict[MailWish, LazyString] = {
+    MailWish.AT_ONCE: _l("At once"),
+    MailWish.DAILY: _l("Once a day"),
+    MailWish.NEVER: _l("Never"),
+}
+ADDRESS_REFUSALS: dict[str, LazyString] = {
+    "malformed": _l("This is not an address of a service that Lockstep knows."),
+    "scheme": _l("This service cannot be used: only chat and text message services can."),
+    "private": _l("This address lies in a private network, which your operator does not allow."),
+    "unresolvable": _l("The host in this address cannot be found."),
 }
 REFUSALS: dict[str, LazyString] = {
     "in_past": _l("This time has passed. Choose one that is still to come."),
