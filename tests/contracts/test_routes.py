@@ -60,7 +60,7 @@ def test_a_stranger_finds_no_row_of_ours(
     for each in behind_the_login(app, ours):
         if each.has_ids:
             response = at_stranger.client.open(each.address, method=each.method)
-            assert response.status_code == 404, each
+            assert response.status_code == 404, f"{each}: look it up with find_or_404"
 
 
 def test_a_strangers_program_finds_no_row_of_ours(
@@ -73,7 +73,7 @@ def test_a_strangers_program_finds_no_row_of_ours(
             with app.app_context():
                 headers = KEYS[blueprint](other_company)
             response = nobody.client.open(each.address, method=each.method, headers=headers)
-            assert response.status_code == 404, each
+            assert response.status_code == 404, f"{each}: look it up with find_or_404"
 
 
 def test_the_rows_that_strangers_do_not_find_are_there(
@@ -89,7 +89,8 @@ def test_an_id_beyond_all_rows_is_404(app: Flask, at_admin: Visitor, number: int
     nowhere = {table.name: {"id": number} for table in OWNED} | {"companies": {"webhook_token": 0}}
     for each in behind_the_login(app, nowhere):
         if each.has_ids:
-            assert at_admin.client.open(each.address, method=each.method).status_code == 404, each
+            response = at_admin.client.open(each.address, method=each.method)
+            assert response.status_code == 404, f"{each}: look it up with find_or_404"
 
 
 def test_every_name_that_requests_are_asked_for_is_known(
