@@ -58,7 +58,7 @@ def send(company_id: int, sending_id: int) -> None:
             message = _fill(claim)
             _hand_over(claim, message)
         except NothingToSend as reason:
-            _close(claim, reason.status, error=reason.code and (reason.code, ""))
+            _close(claim, reason.status, error=(reason.code, "") if reason.code else None)
         except ChannelTrouble as trouble:
             _on_trouble(claim, trouble)
         else:

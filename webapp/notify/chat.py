@@ -49,7 +49,8 @@ def check_chat_address(address: str, *, allow_private: bool) -> tuple[str, str]:
         raise AddressError("scheme", "This service can't be used")
     if scheme not in FIXED_HOSTS:
         _check_host(target, allow_private=allow_private)
-    return target.url(privacy=False), str(target.service_name)
+    canonical: str = target.url(privacy=False)  # type: ignore[no-untyped-call]
+    return canonical, str(target.service_name)
 
 
 def send_chat(address: str, letter: Letter, *, allow_private: bool) -> None:
@@ -67,7 +68,8 @@ def send_chat(address: str, letter: Letter, *, allow_private: bool) -> None:
 
 
 def _scheme_of(target: apprise.NotifyBase) -> str:
-    return str(target.url(privacy=True)).partition("://")[0].lower()
+    canonical: str = target.url(privacy=True)  # type: ignore[no-untyped-call]
+    return canonical.partition("://")[0].lower()
 
 
 def _check_host(target: apprise.NotifyBase, *, allow_private: bool) -> None:

@@ -12,11 +12,12 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
-from flask_babel import force_locale, gettext, ngettext
+from flask_babel import force_locale
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from webapp.models.notification import Notification
 from webapp.notify.wording import title_of
+from webapp.notify.words import gettext, ngettext
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "mail"
 
@@ -94,7 +95,7 @@ def _line(item: Notification, reader: Reader, public_url: str) -> Line:
 
 
 def _time(instant: datetime, reader: Reader) -> str:
-    return format_datetime(instant, "medium", tzinfo=reader.zone, locale=reader.locale)
+    return str(format_datetime(instant, "medium", tzinfo=reader.zone, locale=reader.locale))
 
 
 @lru_cache(maxsize=1)

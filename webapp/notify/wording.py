@@ -1,9 +1,10 @@
 """What each type of notification is called, one appointment or many, in the reader's language."""
 
-from flask_babel import LazyString, ngettext
+from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
 from webapp.models.notification import MANY, Notification, NotificationType
+from webapp.notify.words import ngettext
 
 TITLES: dict[NotificationType, LazyString] = {
     NotificationType.ORPHANED_LOCAL: _l("Appointment exists here but not in Cal.com"),

@@ -1,8 +1,5 @@
-"""Flask-Babel's translation with types: the library brings none."""
+"""The words of screens: translation with types."""
 
-import flask_babel
+from webapp.notify.words import gettext
 
-
-def gettext(text: str, **variables: object) -> str:
-    """A text in the reader's language."""
-    return str(flask_babel.gettext(text, **variables))
+__all__ = ["gettext"]
