@@ -69,11 +69,11 @@ def add() -> ResponseReturnValue:
     return htmx.see_other(url_for(".index"))
 
 
-@blueprint.post("/channels/<int:channel_id>/types")
+@blueprint.post("/channels/<int:chat_channel_id>/types")
 @admins_only
-def choose_types(channel_id: int) -> ResponseReturnValue:
+def choose_types(chat_channel_id: int) -> ResponseReturnValue:
     """Which types a channel wants, and whether it wants any now."""
-    channel = find_or_404(ChatChannel, channel_id)
+    channel = find_or_404(ChatChannel, chat_channel_id)
     wanted = set(request.form.getlist("types"))
     channel.muted_types = [type_.value for type_ in leaving_types() if type_.value not in wanted]
     channel.is_enabled = request.form.get("enabled") == "yes"
@@ -83,31 +83,31 @@ def choose_types(channel_id: int) -> ResponseReturnValue:
     return htmx.see_other(url_for(".index"))
 
 
-@blueprint.get("/channels/<int:channel_id>/removals")
+@blueprint.get("/channels/<int:chat_channel_id>/removals")
 @admins_only
-def confirm_removal(channel_id: int) -> ResponseReturnValue:
+def confirm_removal(chat_channel_id: int) -> ResponseReturnValue:
     """A question first: its address can't be had back."""
-    channel = find_or_404(ChatChannel, channel_id)
+    channel = find_or_404(ChatChannel, chat_channel_id)
     if htmx.is_htmx():
         return render_template("channels/_removal.html", channel=channel)
     return render_page("channels/removal.html", channel=channel)
 
 
-@blueprint.post("/channels/<int:channel_id>/removals")
+@blueprint.post("/channels/<int:chat_channel_id>/removals")
 @admins_only
-def remove(channel_id: int) -> ResponseReturnValue:
-    channel = find_or_404(ChatChannel, channel_id)
+def remove(chat_channel_id: int) -> ResponseReturnValue:
+    channel = find_or_404(ChatChannel, chat_channel_id)
     db.session.delete(channel)
-    _audit("channel_removed", f"channel:{channel_id}", kind=channel.kind)
+    _audit("channel_removed", f"channel:{chat_channel_id}", kind=channel.kind)
     db.session.commit()
     flash(_("Removed."), "success")
     return htmx.see_other(url_for(".index"))
 
 
-@blueprint.post("/channels/<int:channel_id>/tests")
+@blueprint.post("/channels/<int:chat_channel_id>/tests")
 @admins_only
-def test_channel(channel_id: int) -> ResponseReturnValue:
-    channel = find_or_404(ChatChannel, channel_id)
+def test_channel(chat_channel_id: int) -> ResponseReturnValue:
+    channel = find_or_404(ChatChannel, chat_channel_id)
     return _send_test(user_id=None, channel_id=channel.id)
 
 
