@@ -35,6 +35,7 @@ NEEDS: dict[str, Row] = {
         "starts_at": lambda number: clock.now() + timedelta(hours=number),
         "ends_at": lambda number: clock.now() + timedelta(hours=number + 1),
     },
+    "api_tokens": {"scopes": ["appointments:read"]},
     "intents": {"status": "done", "finished_at": clock.now()},
     "discrepancies": {"type": "data_mismatch"},
     "deliveries": {"status": "applied"},

@@ -6,7 +6,9 @@ ten minutes become one item that counts them ("500 appointments differ"), which 
 of them is open any more.
 """
 
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +27,18 @@ FOLDS_FROM = 5
 FOLDS_WITHIN = timedelta(minutes=10)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An item for everybody's inbox. `parameters` hold ids and codes, no customer data."""
+
+    type: NotificationType
+    subject: str
+    appointment_id: int | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    count: int = 1
+    """How many times, or for a fold how many appointments, it stands for."""
+
+
 def tell(
     session: Session,
     type_: NotificationType,
@@ -32,44 +46,52 @@ def tell(
     *,
     now: datetime,
     appointment_id: int | None = None,
-    only_users: Collection[int] | None = None,
+    only: Collection[int] | None = None,
     **parameters: Any,
 ) -> int:
     """Put an item into everybody's inbox; a repeat while one is open folds into it, unread again.
 
-    Returns how many people and channels were told. `parameters` hold ids and codes, no customer
-    data. `only_users` narrows the recipients to some people.
+    `only` are the people whom alone it concerns. Returns how many people and channels were told.
+    `parameters` hold ids and codes, no customer data.
     """
-    recipients = recipients_of(session, type_, only_users)
-    if not recipients:
-        structlog.get_logger("lockstep.notify").warning("nobody_to_tell", type=type_.value)
-        return 0
-    count = 1
-    if appointment_id is not None and _is_one_of_many(session, type_, subject, now):
-        count += _absorb(session, type_, now)
-        subject, appointment_id = MANY, None
-    item = {
-        "company_id": require_company_id(),
-        "type": type_,
-        "subject": subject,
-        "appointment_id": appointment_id,
-        "parameters": parameters,
-        "repeat_count": count,
-        "created_at": now,
-        "last_at": now,
-    }
-    _fold(session, item, [each for each in recipients if each.user_id is not None], "user_id")
-    _fold(session, item, [each for each in recipients if each.channel_id is not None], "channel_id")
-    put_out(session, recipients, now=now)
-    return len(recipients)
+    item = Told(type_, subject, appointment_id, parameters)
+    return tell_many(session, [item], now=now, only=only)
+
+
+def tell_many(
+    session: Session, items: Sequence[Told], *, now: datetime, only: Collection[int] | None = None
+) -> int:
+    """The same for many items, of different subjects, in a handful of statements."""
+    by_type: dict[NotificationType, list[Told]] = defaultdict(list)
+    for item in items:
+        by_type[item.type].append(item)
+    told: dict[tuple[int | None, int | None], Recipient] = {}
+    for type_, of_type in by_type.items():
+        recipients = recipients_of(session, type_, only)
+        if not recipients:
+            structlog.get_logger("lockstep.notify").warning("nobody_to_tell", type=type_.value)
+            continue
+        _write(session, _folded(session, type_, of_type, now), recipients, now)
+        put_out(session, recipients, now=now)
+        told |= {(each.user_id, each.channel_id): each for each in recipients}
+    return len(told)
 
 
 def close_told(
     session: Session, types: Iterable[NotificationType], subject: str, *, now: datetime
 ) -> None:
     """The trouble is over: its items close by themselves, and what folded many with the last."""
+    close_all_told(session, types, [subject], now=now)
+
+
+def close_all_told(
+    session: Session, types: Iterable[NotificationType], subjects: Sequence[str], *, now: datetime
+) -> None:
+    """The same for many subjects."""
+    if not subjects:
+        return
     types = list(types)
-    _close(session, now, Notification.subject == subject, Notification.type.in_(types))
+    _close(session, now, Notification.subject.in_(subjects), Notification.type.in_(types))
     close_finished_folds(session, now=now)
 
 
@@ -100,37 +122,30 @@ def unread_count(session: Session, user_id: int) -> int:
     )
 
 
-def _fold(session: Session, item: dict[str, Any], recipients: list[Recipient], column: str) -> None:
-    if not recipients:
-        return
-    rows = [item | recipient._asdict() for recipient in recipients]
-    fold = insert(Notification).values(rows)
-    is_open = "closed_at IS NULL"
-    session.execute(
-        fold.on_conflict_do_update(
-            index_elements=["company_id", column, "type", "subject"],
-            index_where=text(
-                is_open if column == "user_id" else f"{is_open} AND channel_id IS NOT NULL"
-            ),
-            set_={
-                "repeat_count": Notification.repeat_count + 1,
-                "last_at": fold.excluded.last_at,
-                "parameters": fold.excluded.parameters,
-                "read_at": None,
-            },
-        )
-    )
+def _folded(
+    session: Session, type_: NotificationType, items: list[Told], now: datetime
+) -> list[Told]:
+    """The items of a type as they are written: one by one, or as one that counts them."""
+    singles = [item for item in items if item.appointment_id is not None]
+    others = [item for item in items if item.appointment_id is None]
+    if not singles or not _are_many(session, type_, singles, now):
+        return items
+    count = len(singles) + _absorb(session, type_, now)
+    return [*others, Told(type_, MANY, None, singles[-1].parameters, count)]
 
 
-def _is_one_of_many(session: Session, type_: NotificationType, subject: str, now: datetime) -> bool:
-    """Whether a fold of this type is going on, or this is the one that begins it."""
+def _are_many(
+    session: Session, type_: NotificationType, singles: list[Told], now: datetime
+) -> bool:
+    """Whether a fold of this type is going on, or these are the ones that begin it."""
+    subjects = {item.subject for item in singles}
     recent = session.execute(
         select(
             func.count(Notification.subject.distinct()).label("subjects"),
             func.coalesce(func.bool_or(Notification.subject == MANY), False).label("has_fold"),
-        ).where(*_recent(type_, now), Notification.subject != subject)
+        ).where(*_recent(type_, now), Notification.subject.not_in(subjects))
     ).one()
-    return bool(recent.has_fold) or recent.subjects + 1 >= FOLDS_FROM
+    return bool(recent.has_fold) or recent.subjects + len(subjects) >= FOLDS_FROM
 
 
 def _absorb(session: Session, type_: NotificationType, now: datetime) -> int:
@@ -142,6 +157,52 @@ def _absorb(session: Session, type_: NotificationType, now: datetime) -> int:
         .execution_options(synchronize_session=False)
     )
     return len(set(gone))
+
+
+def _write(session: Session, items: list[Told], recipients: list[Recipient], now: datetime) -> None:
+    people = [each for each in recipients if each.user_id is not None]
+    channels = [each for each in recipients if each.channel_id is not None]
+    is_open = "closed_at IS NULL"
+    _fold(session, [_row(i, r, now) for i in items for r in people], "user_id", is_open)
+    _fold(
+        session,
+        [_row(i, r, now) for i in items for r in channels],
+        "channel_id",
+        f"{is_open} AND channel_id IS NOT NULL",
+    )
+
+
+def _row(item: Told, recipient: Recipient, now: datetime) -> dict[str, Any]:
+    return {
+        "company_id": require_company_id(),
+        **recipient._asdict(),
+        "type": item.type,
+        "subject": item.subject,
+        "appointment_id": item.appointment_id,
+        "parameters": item.parameters,
+        "repeat_count": item.count,
+        "created_at": now,
+        "last_at": now,
+    }
+
+
+def _fold(session: Session, rows: list[dict[str, Any]], column: str, where: str) -> None:
+    """Insert, or count on in the open item of the same recipient, type and subject."""
+    if not rows:
+        return
+    fold = insert(Notification).values(rows)
+    session.execute(
+        fold.on_conflict_do_update(
+            index_elements=["company_id", column, "type", "subject"],
+            index_where=text(where),
+            set_={
+                "repeat_count": Notification.repeat_count + fold.excluded.repeat_count,
+                "last_at": fold.excluded.last_at,
+                "parameters": fold.excluded.parameters,
+                "read_at": None,
+            },
+        )
+    )
 
 
 def _recent(type_: NotificationType, now: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -31,14 +31,14 @@ class Recipient(NamedTuple):
 
 
 def recipients_of(
-    session: Session, type_: NotificationType, only_users: Collection[int] | None = None
+    session: Session, type_: NotificationType, only: Collection[int] | None = None
 ) -> list[Recipient]:
     """Everybody to tell of a type, by id, so that locks are taken in one order.
 
-    `only_users` narrows it to some people, and leaves the channels out.
+    `only` narrows it to some people, and leaves the channels out.
     """
-    people = _people(session, type_, only_users)
-    channels = [] if only_users is not None else _channels(session, type_)
+    people = _people(session, type_, only)
+    channels = [] if only is not None else _channels(session, type_)
     return [*people, *channels]
 
 
