@@ -1,6 +1,6 @@
 """The start: refused for a role that the walls wouldn't bind, borne where PostgreSQL is late."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
@@ -10,32 +10,34 @@ from webapp.embedded import Servers
 from webapp.extensions import limiter
 from webapp.settings import Settings
 
+Start = Callable[[Settings], Flask]
 
-@pytest.fixture(autouse=True)
-def limiter_stays_with_the_shared_app(migrated_app: Flask) -> Iterator[None]:
-    """The limiter is one for all apps of a process: what these apps bind it to ends with them."""
-    bound = dict(vars(limiter))
-    yield
+
+@pytest.fixture
+def start(migrated_app: Flask) -> Iterator[Start]:
+    """Starts further apps. There is one limiter for all: the others' tests get theirs back."""
+    kept = dict(vars(limiter))
+    yield create_app
     vars(limiter).clear()
-    vars(limiter).update(bound)
+    vars(limiter).update(kept)
 
 
 def test_a_role_that_owns_the_tables_is_refused(
-    migrated_app: Flask, settings: Settings, servers: Servers
+    start: Start, settings: Settings, servers: Servers
 ) -> None:
     privileged = settings.model_copy(update={"database_url": servers.database_owner_url})
 
     with pytest.raises(SystemExit, match="DATABASE_URL owns tables"):
-        create_app(privileged)
+        start(privileged)
 
 
 def test_without_a_database_the_process_lives_and_says_that_it_is_not_ready(
-    settings: Settings,
+    start: Start, settings: Settings
 ) -> None:
     nowhere = settings.model_copy(
         update={"database_url": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
     )
-    client = create_app(nowhere).test_client()
+    client = start(nowhere).test_client()
 
     assert client.get("/healthz").json == {"status": "ok"}
     answer = client.get("/readyz")
@@ -45,13 +47,13 @@ def test_without_a_database_the_process_lives_and_says_that_it_is_not_ready(
 
 
 def test_a_ready_process_says_so_and_without_redis_stays_ready(
-    migrated_app: Flask, settings: Settings
+    start: Start, migrated_app: Flask, settings: Settings
 ) -> None:
     assert migrated_app.test_client().get("/readyz").json == {
         "status": "ok",
         "checks": {"database": "ok", "redis": "ok"},
     }
-    without = create_app(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    without = start(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
 
     answer = without.test_client().get("/readyz")
 
@@ -61,9 +63,9 @@ def test_a_ready_process_says_so_and_without_redis_stays_ready(
 
 
 def test_the_page_answers_quickly_and_people_log_in_while_redis_is_away(
-    settings: Settings, migrated_app: Flask
+    start: Start, settings: Settings
 ) -> None:
-    without = create_app(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    without = start(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
     without.config["WTF_CSRF_ENABLED"] = False
     client = without.test_client()
 

@@ -1,22 +1,42 @@
 """Between companies: every table with a company has its policy and its grants, by pg_catalog; and
 connected as the role that serves, a stranger gets nothing out of any table, and nothing in."""
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import JSON, Connection, Engine, Table, create_engine, text
+from sqlalchemy import Connection, Engine, Table, create_engine, text
 from sqlalchemy.exc import ProgrammingError
 
+from tests.contracts.filling import OWNED, Row
 from tests.factories import Tenant
-from webapp import clock
 from webapp.extensions import Base
 from webapp.models.serving_role import objection_to_role
 from webapp.settings import Settings
 
-OWNED = [table for table in Base.metadata.sorted_tables if "company_id" in table.columns]
+HERE = "tests/contracts/test_walls.py"
+WITHOUT_COMPANY: dict[str, set[str]] = {"alembic_version": {"SELECT"}}
+"""Tables that hold nothing of any company → what our role may do with them."""
+CROSSINGS = {
+    "all_company_ids",
+    "company_of_slug",
+    "company_of_user",
+    "company_of_webhook_token",
+    "due_rows",
+    "is_event_type_claimed_elsewhere",
+    "is_uid_claimed_elsewhere",
+    "login_by_email",
+}
+UNIQUE_OVER_ALL = {
+    "uq_booking_aliases_calcom_host_uid",
+    "uq_companies_slug",
+    "uq_companies_webhook_token",
+    "uq_services_event_type",
+    "uq_users_email_folded",
+    "uq_users_id",
+}
+"""What is claimed for everybody. Any other uniqueness would tell one company of another's rows."""
 APPEND_ONLY = {"history_events", "audit_entries"}
 KEYS = {"companies": "id"}
 
@@ -50,7 +70,8 @@ def test_every_table_with_a_company_has_row_level_security_and_one_policy_for_ou
                     SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid
                        AND a.attname = 'company_id' AND NOT a.attisdropped))""",
     )
-    assert {row.relname for row in rows} == {table.name for table in OWNED} | {"companies"}
+    walled = {table.name for table in OWNED} | {"companies"}
+    assert {row.relname for row in rows} == walled, "a table without a model, or the reverse"
     assert len(rows) == len(OWNED) + 1, "one policy a table: a second permissive one adds rows"
     for row in rows:
         hint = f"call wall_off('{row.relname}', …) in its migration"
@@ -73,12 +94,86 @@ def test_every_table_has_exactly_the_grants_it_needs(app: Flask, owner_engine: E
     )
     assert {row.grantee for row in rows} == {"lockstep_app"}, "PUBLIC or others may read a table"
     verbs = {row.table_name: set(row.verbs) for row in rows}
-    assert verbs.pop("alembic_version") == {"SELECT"}
-    assert set(verbs) == {table.name for table in Base.metadata.sorted_tables}
+    for table, granted in WITHOUT_COMPANY.items():
+        assert verbs.pop(table) == granted, table
+    walled = {table.name for table in OWNED} | {"companies"}
+    assert set(verbs) == walled, f"no company_id: give it one, or name it in {HERE} and say why"
     for table, granted in verbs.items():
         if table in APPEND_ONLY:
             assert granted == {"SELECT", "INSERT"}, f"{table} is append-only"
         assert not granted & {"TRUNCATE", "REFERENCES", "TRIGGER"}, table
+
+
+def test_nothing_is_granted_beside_the_tables(app: Flask, owner_engine: Engine) -> None:
+    """A grant on a column would escape the list of grants, a view would show its owner's rows."""
+    columns = catalog(
+        owner_engine,
+        """SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+             JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = 'public' AND a.attacl IS NOT NULL""",
+    )
+    assert columns == []
+    views = catalog(
+        owner_engine,
+        """SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = 'public' AND c.relkind IN ('v', 'm', 'f')""",
+    )
+    assert views == [], "a view reads as its owner, who sees every company: use a query"
+
+
+def test_keys_and_foreign_keys_hold_the_company(app: Flask, owner_engine: Engine) -> None:
+    """Foreign keys are checked beneath row-level security: without the company in them one could
+    point at a stranger's row, and so learn that it is there."""
+    keys = catalog(
+        owner_engine,
+        """SELECT c.conname, c.contype::text AS contype, c.conrelid::regclass::text AS relation,
+                  c.confrelid::regclass::text AS target,
+                  ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k(n, i)
+                          JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n
+                         ORDER BY i) AS columns,
+                  ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY k(n, i)
+                          JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n
+                         ORDER BY i) AS there
+             FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
+            WHERE n.nspname = 'public' AND c.contype IN ('p', 'f')""",
+    )
+    owned = {table.name for table in OWNED}
+    primary = {row.relation: row.columns for row in keys if row.contype == "p"}
+    assert owned <= set(primary), "a table without a primary key"
+    for table in owned:
+        assert primary[table][0] == "company_id", f"{table}: derive it from Owned"
+    foreign = [row for row in keys if row.contype == "f" and row.target != "companies"]
+    assert foreign
+    for row in foreign:
+        pairs = list(zip(row.columns, row.there, strict=True))
+        assert ("company_id", "company_id") in pairs, f"{row.conname}: use belongs_to(...)"
+
+
+def test_uniqueness_is_the_companys_own(app: Flask, owner_engine: Engine) -> None:
+    rows = catalog(
+        owner_engine,
+        """SELECT i.relname, array_agg(a.attname::text) AS columns
+             FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+             JOIN pg_namespace n ON n.oid = i.relnamespace
+             JOIN pg_attribute a ON a.attrelid = i.oid
+            WHERE n.nspname = 'public' AND x.indisunique AND NOT x.indisprimary GROUP BY 1""",
+    )
+    over_all = {row.relname for row in rows if "company_id" not in row.columns}
+    assert over_all == UNIQUE_OVER_ALL, f"begin it with company_id, or name it in {HERE}"
+
+
+def test_instants_have_a_zone_and_enumerations_are_text(app: Flask, owner_engine: Engine) -> None:
+    """SPEC S2: native enumerations cost their index under row-level security."""
+    rows = catalog(
+        owner_engine,
+        """SELECT table_name || '.' || column_name AS name, data_type
+             FROM information_schema.columns
+            WHERE table_schema = 'public' AND data_type IN
+                  ('timestamp without time zone', 'time without time zone', 'USER-DEFINED',
+                   'character varying', 'character')""",
+    )
+    wrong = {row.name: row.data_type for row in rows if row.name != "alembic_version.version_num"}
+    assert not wrong, f"timestamptz and text with a CHECK: {wrong}"
 
 
 def test_functions_that_look_across_companies_are_named_fenced_and_return_ids(
@@ -91,16 +186,8 @@ def test_functions_that_look_across_companies_are_named_fenced_and_return_ids(
              FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
             WHERE n.nspname = 'public'""",
     )
-    assert {row.proname for row in rows} == {
-        "login_by_email",
-        "company_of_user",
-        "company_of_webhook_token",
-        "company_of_slug",
-        "all_company_ids",
-        "due_rows",
-        "is_uid_claimed_elsewhere",
-        "is_event_type_claimed_elsewhere",
-    }
+    names = {row.proname for row in rows}
+    assert names == CROSSINGS, f"few and named (S12.1): {HERE}, CROSSINGS"
     for row in rows:
         assert row.prosecdef, row.proname
         assert row.proconfig == ["search_path=pg_catalog, public, pg_temp"], row.proname
@@ -116,76 +203,9 @@ def test_functions_that_look_across_companies_are_named_fenced_and_return_ids(
 
 
 @pytest.fixture
-def two_companies(
-    app: Flask, owner_engine: Engine, company: Tenant, other_company: Tenant
-) -> tuple[int, int]:
+def two_companies(ours: dict[str, Row], other_company: Tenant) -> tuple[int, int]:
     """A company with a row in every table, and one that must see none of them."""
-    with owner_engine.begin() as connection:
-        rows = {"companies": {"id": company.id}}
-        for table in OWNED:
-            rows[table.name] = _fill(connection, table, company.id, rows)
-    return company.id, other_company.id
-
-
-def _fill(
-    connection: Connection, table: Table, company_id: int, made: dict[str, Any]
-) -> dict[str, Any]:
-    """Any row of the table that its constraints allow: one that is there, or a made-up one."""
-    found = connection.execute(
-        table.select().where(table.c.company_id == company_id).limit(1)
-    ).mappings()
-    row = found.first()
-    if row is not None:
-        return dict(row)
-    values = {
-        column.name: _value(table, column.name, company_id, made)
-        for column in table.columns
-        if not column.nullable and column.name != "id"
-    }
-    values |= SPECIAL.get(table.name, {})
-    return dict(connection.execute(table.insert().values(values).returning(table)).mappings().one())
-
-
-SPECIAL: dict[str, dict[str, Any]] = {
-    "runs": {"scope": "scheduled", "status": "done", "finished_at": clock.now()},
-    "users": {"role": "staff", "locale": "en"},
-    "appointments": {
-        "status": "confirmed",
-        "calcom_sync_status": "pending",
-        "ends_at": clock.now().replace(year=2099),
-        "requires_manual_review": False,
-    },
-    "intents": {"kind": "create", "status": "done", "finished_at": clock.now()},
-    "discrepancies": {"type": "data_mismatch"},
-    "deliveries": {"status": "applied"},
-    "notifications": {"type": "data_mismatch", "repeat_count": 1},
-    "history_events": {"kind": "booked"},
-    "audit_entries": {"actor": "system"},
-}
-
-
-def _value(table: Table, name: str, company_id: int, made: dict[str, Any]) -> Any:
-    if name == "company_id":
-        return company_id
-    parents = {"customer_id": "customers", "service_id": "services", "user_id": "users"}
-    parents |= {"appointment_id": "appointments", "intent_id": "intents"}
-    if name in parents:
-        return made[parents[name]]["id"]
-    if "origin" in name:
-        return "admin"
-    if isinstance(table.c[name].type, JSON):
-        return {}
-    kind = table.c[name].type.python_type
-    samples = {
-        int: 1,
-        bool: True,
-        dict: {},
-        list: [],
-        bytes: b"x",
-        str: "x",
-        uuid.UUID: uuid.uuid4(),
-    }
-    return samples.get(kind, clock.now())
+    return ours["companies"]["id"], other_company.id
 
 
 def as_stranger(connection: Connection, company_id: int) -> None:

@@ -93,6 +93,7 @@ def test_an_appointment_goes_all_the_way(demo: RunningDemo, admin: Person) -> No
     assert admin.badge() == badge
 
 
+@pytest.mark.long
 def test_a_lost_booking_put_back_on_calcom_is_found_by_a_retry(
     demo: RunningDemo, admin: Person
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_lost_booking_put_back_on_calcom_is_found_by_a_retry(
     assert admin.finding_of(lost) is None
 
 
+@pytest.mark.long
 def test_ten_creates_that_time_out_after_storing_are_ten_bookings_and_ten_mails(
     demo: RunningDemo, admin: Person
 ) -> None:
@@ -153,6 +155,7 @@ def test_without_redis_the_page_answers_and_the_push_happens_when_it_is_back(
     assert within(20, lambda: is_synced(demo, booked))
 
 
+@pytest.mark.long
 def test_a_killed_redis_loses_no_change(demo: RunningDemo, admin: Person) -> None:
     [redis] = [each for each in demo.processes("redis-server") if "redis" in each.name()]
     email = f"kill{time.time_ns()}@example.org"
@@ -163,6 +166,7 @@ def test_a_killed_redis_loses_no_change(demo: RunningDemo, admin: Person) -> Non
     assert mails_to(demo, email) == ["created"] * 3
 
 
+@pytest.mark.long
 def test_killed_workers_lose_no_change_and_mail_nobody_twice(
     demo: RunningDemo, admin: Person
 ) -> None:

@@ -21,7 +21,10 @@ def test_it_says_when_it_is_ready_and_nothing_before(start_demo: Start) -> None:
         assert answer.status == 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.long)],
+)
 def test_a_signal_stops_everything_in_order(start_demo: Start, number: signal.Signals) -> None:
     demo = start_demo()
     demo.wait_until_ready()
@@ -31,6 +34,7 @@ def test_a_signal_stops_everything_in_order(start_demo: Start, number: signal.Si
     assert demo.everything_is_gone()
 
 
+@pytest.mark.long
 def test_repeated_signals_do_not_disturb_the_end(start_demo: Start) -> None:
     demo = start_demo("stubborn")
     demo.wait_until_ready()
@@ -40,6 +44,7 @@ def test_repeated_signals_do_not_disturb_the_end(start_demo: Start) -> None:
     assert demo.everything_is_gone()
 
 
+@pytest.mark.long
 def test_a_signal_during_the_start_stops_everything(start_demo: Start) -> None:
     demo = start_demo()
     assert demo.process.stderr is not None
@@ -51,6 +56,7 @@ def test_a_signal_during_the_start_stops_everything(start_demo: Start) -> None:
     assert demo.everything_is_gone()
 
 
+@pytest.mark.long
 def test_a_killed_supervisor_takes_everything_along(start_demo: Start) -> None:
     demo = start_demo()
     demo.wait_until_ready()
@@ -68,6 +74,7 @@ def test_after_a_kill_the_next_start_can_follow_at_once(start_demo: Start) -> No
     assert all(process.is_running() for process in second.tree)
 
 
+@pytest.mark.long
 def test_what_was_left_when_the_guardians_were_killed_too_is_ended(start_demo: Start) -> None:
     first = start_demo()
     first.wait_until_ready()
@@ -90,6 +97,7 @@ def test_a_second_demo_in_the_same_folder_is_refused(start_demo: Start) -> None:
     assert all(process.is_running() for process in first.tree)
 
 
+@pytest.mark.long
 def test_data_and_keys_outlive_a_restart_unless_told_otherwise(start_demo: Start) -> None:
     kept = []
     for words in ([], [], ["--fresh"]):
@@ -103,6 +111,7 @@ def test_data_and_keys_outlive_a_restart_unless_told_otherwise(start_demo: Start
     assert {kept[1][name] == kept[2][name] for name in ("SECRET_KEY", "DATABASE_URL")} == {False}
 
 
+@pytest.mark.long
 def test_fresh_removes_only_what_is_the_demos(start_demo: Start) -> None:
     demo = start_demo("--fresh")
     demo.folder.mkdir(exist_ok=True)
@@ -143,6 +152,7 @@ def test_a_nonsense_port_is_named(start_demo: Start) -> None:
     assert "PORT is 'eighty'" in told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["redis-server", "postgres", "http.server"])
 def test_what_dies_is_started_again(start_demo: Start, name: str) -> None:
     demo = start_demo()

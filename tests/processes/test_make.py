@@ -47,6 +47,7 @@ def test_a_sigterm_to_make_stops_everything(made: Demo) -> None:
     assert made.everything_is_gone()
 
 
+@pytest.mark.long
 @on_linux
 def test_a_sigint_to_make_alone_stops_everything(made: Demo) -> None:
     made.process.send_signal(signal.SIGINT)
@@ -60,11 +61,13 @@ def test_ctrl_c_stops_everything(made: Demo) -> None:
     assert made.everything_is_gone()
 
 
+@pytest.mark.long
 def test_a_killed_make_takes_everything_along(made: Demo) -> None:
     made.process.kill()
     assert made.everything_is_gone(12)
 
 
+@pytest.mark.long
 def test_no_shell_stands_between_make_and_the_demo(made: Demo) -> None:
     (child,) = psutil.Process(made.process.pid).children()
     assert "stand_in.py" in " ".join(child.cmdline())
@@ -85,8 +88,8 @@ def test_check_does_each_thing_once(clone: Path) -> None:
     plan = _make(clone, "--dry-run", "check", CI="true")
     for word in ("ruff format --check", "ruff check", "mypy", "djlint"):
         assert plan.count(f"-m {word}") == 1
-    runs = [line for line in plan.splitlines() if "-m pytest" in line]
-    assert [line.rpartition(" -m ")[2].strip() for line in runs] == ['"not long"', "long"]
+    runs = [line.split(" -m ")[-1].strip() for line in plan.splitlines() if "-m pytest" in line]
+    assert runs == ['"not long"', "long"], "each test once"
 
 
 def test_what_is_installed_is_not_installed_again_until_the_lock_changes(clone: Path) -> None:
@@ -107,6 +110,20 @@ def test_what_another_user_made_is_left_alone(clone: Path) -> None:
 def test_a_virtual_environment_whose_python_has_gone_is_made_anew(clone: Path) -> None:
     (clone / ".venv" / "bin" / "python").write_text("#!/no/such/python\n")
     assert "Making .venv" in _make(clone, "--dry-run", "demo")
+
+
+def test_a_command_while_the_demo_is_not_running_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "environment").write_text("DATABASE_URL=postgresql://app@127.0.0.1:1/lockstep\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "webapp.supervisor", "with", "true"],
+        env={"PATH": os.environ["PATH"], "DEMO_DIR": str(tmp_path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert "the demo isn't running: start it with make demo" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def _make(clone: Path, *words: str, **environment: str) -> str:

@@ -95,6 +95,7 @@ def test_an_ordinary_user_can_run_it_too(python: Path, home: Path) -> None:
     assert "Everything has stopped." in end(process)
 
 
+@pytest.mark.long
 def test_so_they_can_after_a_kill(python: Path, home: Path) -> None:
     first = start(python, home / "demo", NOBODY)
     first_line(first)
@@ -105,6 +106,7 @@ def test_so_they_can_after_a_kill(python: Path, home: Path) -> None:
     first.communicate()
 
 
+@pytest.mark.long
 def test_roots_data_is_refused_with_the_cure_and_root_is_not_disturbed(
     python: Path, home: Path
 ) -> None:

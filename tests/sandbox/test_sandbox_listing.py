@@ -1,5 +1,6 @@
 """`GET /v2/bookings`: filters, sorts, pages and traps (API facts, §2)."""
 
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -184,3 +185,69 @@ def test_an_account_made_later_sees_what_its_user_attends(cal: Caller) -> None:
     cal.steer("POST", "/accounts", {"email": JO["email"], "key": "cal_jo"})
     assert len(cal.listed(key="cal_jo")) == 1
     assert len(cal.listed(key=ANNA_KEY)) == 1
+
+
+SORTS = {"sortStart": "start", "sortEnd": "end", "sortCreated": "createdAt"}
+FILTERS: list[dict[str, Any]] = [
+    {},
+    {"afterStart": "2026-03-04T00:00:00Z", "beforeEnd": "2026-03-06T00:00:00Z"},
+    {"eventTypeIds": HAIRCUT},
+    {"status": "upcoming"},
+    {"status": "cancelled,past"},
+    {"afterCreatedAt": "2026-02-10T00:00:00Z", "eventTypeIds": CONSULTATION},
+]
+
+
+def _lets_through(booking: dict[str, Any], wanted: dict[str, Any], now: str) -> bool:
+    """What the filters mean, read off the booking: the slow and sure way."""
+    is_live, end = booking["status"] in ("accepted", "pending"), booking["end"]
+    statuses = {
+        "upcoming": end >= now and booking["status"] == "accepted",
+        "past": end <= now and is_live,
+        "cancelled": not is_live,
+    }
+    return (
+        any(statuses[each] for each in wanted.get("status", "cancelled,past").split(","))
+        or ("status" not in wanted and is_live)
+    ) and (
+        booking["start"] >= wanted.get("afterStart", "")
+        and end <= wanted.get("beforeEnd", "3")
+        and booking["createdAt"] >= wanted.get("afterCreatedAt", "")
+        and booking["eventTypeId"] == wanted.get("eventTypeIds", booking["eventTypeId"])
+    )
+
+
+@pytest.mark.parametrize("lag", [False, True])
+@pytest.mark.parametrize("wanted", FILTERS)
+def test_every_sort_and_filter_shows_what_the_slow_way_shows(
+    cal: Caller, wanted: dict[str, Any], lag: bool
+) -> None:
+    """Short cuts through sorted shelves, remembered answers and lagging replicas included."""
+    chance = random.Random(7)
+    first = datetime(2026, 3, 1, 9, tzinfo=UTC)
+    bookings = [
+        {
+            "eventTypeId": chance.choice([HAIRCUT, CONSULTATION]),
+            "start": (first + timedelta(hours=chance.randrange(200))).isoformat(),
+            "createdAt": (first - timedelta(hours=chance.randrange(900))).isoformat(),
+            "status": chance.choice(["accepted", "accepted", "pending", "cancelled"]),
+        }
+        for _ in range(120)
+    ]
+    cal.steer("POST", "/bookings", {"bookings": bookings})
+    now = "2026-03-05T09:00:00.000Z"
+    cal.steer("POST", "/clock", {"set": now})
+    cal.steer("POST", "/clock", {"freeze": True})
+    everything = {each["uid"]: each for each in cal.listed(take=250)}
+    if lag:
+        for uid in list(everything)[::7]:
+            if everything[uid]["end"] > now and everything[uid]["status"] == "accepted":
+                cal.steer("POST", f"/bookings/{uid}/cancel", {"reason": "Ill"})
+        cal.fail({"kind": "replica_lag", "seconds": 1})
+    expected = [each for each in everything.values() if _lets_through(each, wanted, now)]
+    for sort, field in SORTS.items():
+        for direction in ("asc", "desc"):
+            seen = cal.listed(take=250, **{sort: direction}, **wanted)
+            assert sorted(each["uid"] for each in seen) == sorted(each["uid"] for each in expected)
+            order = [each[field] for each in seen]
+            assert order == sorted(order, reverse=direction == "desc")

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
+from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
+from tests.contracts.filling import Row, fill
 from tests.factories import Person, Tenant
 from webapp.models.tenancy import as_company
 
@@ -86,3 +88,15 @@ def inside(app: Flask, company: Tenant) -> Iterator[None]:
     """Act for the company, to read rows back."""
     with app.app_context(), as_company(company.id):
         yield
+
+
+@pytest.fixture
+def ours(owner_engine: Engine, company: Tenant, admin: Person) -> dict[str, Row]:
+    """A row of everything, in the company of the admin."""
+    return fill(owner_engine, company.id)
+
+
+@pytest.fixture
+def theirs(owner_engine: Engine, other_company: Tenant, stranger: Person) -> dict[str, Row]:
+    """A row of everything that is the stranger's own."""
+    return fill(owner_engine, other_company.id, word="Spatz")

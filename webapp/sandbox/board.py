@@ -5,8 +5,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from webapp.sandbox.core import Sandbox
-from webapp.sandbox.listing import Wanted
 from webapp.sandbox.records import Account, Booking
+from webapp.sandbox.wanted import Wanted
 
 SHOWN = 25
 

@@ -1,114 +1,19 @@
 """`GET /v2/bookings`: filters, sorts, pages, and the traps of its totals (API facts, §2)."""
 
+from bisect import insort
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from webapp.sandbox.instants import parse_instant
 from webapp.sandbox.records import ACCEPTED, CANCELLED, PENDING, REJECTED, Booking, Json
-from webapp.sandbox.refusals import Refusal, whole_number
 from webapp.sandbox.shelves import Shelf, between
 from webapp.sandbox.state import State
+from webapp.sandbox.wanted import Wanted
 
-STATUSES = ("upcoming", "recurring", "past", "cancelled", "unconfirmed")
-DEFAULT_TAKE = 100
-MAX_TAKE = 250
-SORTS = ("sortStart", "sortEnd", "sortCreated", "sortUpdatedAt")
 REMEMBERED = 64
 
 Overlay = Mapping[str, Booking | None]
 Test = Callable[[Booking], bool]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a listing asks for. All bounds are inclusive."""
-
-    take: int = DEFAULT_TAKE
-    skip: int = 0
-    statuses: tuple[str, ...] = ()
-    email: str | None = None
-    name: str | None = None
-    uid: str | None = None
-    event_type_ids: tuple[int, ...] = ()
-    after_start: datetime | None = None
-    before_end: datetime | None = None
-    after_created: datetime | None = None
-    before_created: datetime | None = None
-    after_updated: datetime | None = None
-    before_updated: datetime | None = None
-    sort: str = "sortStart"
-    descending: bool = False
-
-    @property
-    def without_changes(self) -> "Wanted":
-        """Without the created and updated filters: what Cal.com's totals are counted over."""
-        return replace(
-            self, after_created=None, before_created=None, after_updated=None, before_updated=None
-        )
-
-    @property
-    def unpaged(self) -> "Wanted":
-        return replace(self, take=DEFAULT_TAKE, skip=0)
-
-
-def read_wanted(query: Mapping[str, str]) -> Wanted:
-    """The listing's parameters; Refusal 400 for a take above 250 or a loose date."""
-    sort = next((name for name in SORTS if query.get(name)), "sortStart")
-    direction = query.get(sort, "asc")
-    if direction not in ("asc", "desc"):
-        raise Refusal(400, f"{sort} must be either 'asc' or 'desc'.")
-    return Wanted(
-        take=_number(query, "take", DEFAULT_TAKE, low=1, high=MAX_TAKE),
-        skip=_number(query, "skip", 0, low=0, high=2**31),
-        statuses=_statuses(query.get("status", "")),
-        email=query.get("attendeeEmail", "").lower() or None,
-        name=query.get("attendeeName") or None,
-        uid=query.get("bookingUid") or None,
-        event_type_ids=_ids(query.get("eventTypeIds") or query.get("eventTypeId", "")),
-        after_start=_instant(query, "afterStart"),
-        before_end=_instant(query, "beforeEnd"),
-        after_created=_instant(query, "afterCreatedAt"),
-        before_created=_instant(query, "beforeCreatedAt"),
-        after_updated=_instant(query, "afterUpdatedAt"),
-        before_updated=_instant(query, "beforeUpdatedAt"),
-        sort=sort,
-        descending=direction == "desc",
-    )
-
-
-def _number(query: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
-    if name not in query:
-        return default
-    number = whole_number(query[name])
-    if number is None or not low <= number <= high:
-        raise Refusal(400, f"{name} must not be less than {low} or greater than {high}")
-    return number
-
-
-def _statuses(text: str) -> tuple[str, ...]:
-    statuses = tuple(each.strip() for each in text.split(",") if each.strip())
-    if any(each not in STATUSES for each in statuses):
-        raise Refusal(400, f"Invalid status. Allowed are: {', '.join(STATUSES)}")
-    return statuses
-
-
-def _ids(text: str) -> tuple[int, ...]:
-    numbers = [whole_number(each.strip()) for each in text.split(",") if each.strip()]
-    ids = tuple(number for number in numbers if number is not None)
-    if len(ids) != len(numbers):
-        raise Refusal(400, "eventTypeIds must be numbers separated by commas")
-    return ids
-
-
-def _instant(query: Mapping[str, str], name: str) -> datetime | None:
-    text = query.get(name)
-    if not text:
-        return None
-    at = parse_instant(text)
-    if at is None:
-        raise Refusal(400, f"{name} must be a valid ISO 8601 date string.")
-    return at
 
 
 class Listings:
@@ -117,51 +22,67 @@ class Listings:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._remembered: dict[tuple[int, Wanted], tuple[Shelf, int, list[str]]] = {}
+        self._remembered: dict[tuple[int, Wanted, datetime | None], tuple[Shelf, int, list[str]]]
+        self._remembered = {}
 
     def find(
         self, account_id: int, wanted: Wanted, *, now: datetime, overlay: Overlay
     ) -> tuple[list[Booking], int]:
         """The page, and Cal.com's idea of the total: it ignores created and updated filters."""
+        # Paging within one second sees the same "past"; nothing ends between two seconds.
+        now = now.replace(microsecond=0)
         with self._state.lock:
-            uids = self._uids(account_id, wanted.unpaged, now, overlay)
+            uids = self._seen_uids(account_id, wanted.unpaged, now, overlay)
             counted = wanted.unpaged.without_changes
             whole = (
-                uids if counted == wanted.unpaged else self._uids(account_id, counted, now, overlay)
+                uids
+                if counted == wanted.unpaged
+                else self._seen_uids(account_id, counted, now, overlay)
             )
-            page = uids[wanted.skip : wanted.skip + wanted.take]
+            ordered = uids[::-1] if wanted.descending else uids
+            page = ordered[wanted.skip : wanted.skip + wanted.take]
             return [_seen(self._state, overlay, uid) for uid in page], len(whole)
 
-    def _uids(self, account_id: int, wanted: Wanted, now: datetime, overlay: Overlay) -> list[str]:
+    def _seen_uids(
+        self, account_id: int, wanted: Wanted, now: datetime, overlay: Overlay
+    ) -> list[str]:
+        """What matches, as the replica sees it, ascending."""
+        uids = self._uids(account_id, wanted, now)
+        if not overlay:
+            return uids
+        uids = [uid for uid in uids if uid not in overlay]
+        key, tests = SORT_KEYS[wanted.sort], _tests(wanted, now)
+        for older in overlay.values():
+            if older is None or not self._is_reader(account_id, older):
+                continue
+            if all(test(older) for test in tests):
+                insort(uids, older.uid, key=lambda uid: key(_seen(self._state, overlay, uid)))
+        return uids
+
+    def _uids(self, account_id: int, wanted: Wanted, now: datetime) -> list[str]:
+        """What matches now, ascending."""
         shelf = self._state.shelf(account_id)
-        if wanted.statuses or overlay:
-            return self._filtered(shelf, account_id, wanted, now, overlay)
-        key = (account_id, wanted)
+        # Only the statuses depend on the time.
+        key = (account_id, wanted, now if wanted.statuses else None)
         kept = self._remembered.get(key)
         if kept is not None and kept[0] is shelf and kept[1] == shelf.edition:
             return kept[2]
-        uids = self._filtered(shelf, account_id, wanted, now, overlay)
+        uids = self._filtered(shelf, wanted, now)
         while len(self._remembered) >= REMEMBERED:
             self._remembered.pop(next(iter(self._remembered)))
         self._remembered[key] = (shelf, shelf.edition, uids)
         return uids
 
-    def _filtered(
-        self, shelf: Shelf, account_id: int, wanted: Wanted, now: datetime, overlay: Overlay
-    ) -> list[str]:
-        uids = _candidates(shelf, wanted)
-        if overlay:
-            uids = [*dict.fromkeys([*uids, *overlay])]
-        tests = _tests(wanted, now)
-        found = []
-        for uid in uids:
-            booking = overlay[uid] if uid in overlay else self._state.bookings[uid]
-            if booking is None or not all(test(booking) for test in tests):
-                continue
-            if uid not in overlay or self._is_reader(account_id, booking):
-                found.append(booking)
-        found.sort(key=SORT_KEYS[wanted.sort], reverse=wanted.descending)
-        return [booking.uid for booking in found]
+    def _filtered(self, shelf: Shelf, wanted: Wanted, now: datetime) -> list[str]:
+        access = _access(shelf, wanted)
+        tests = _tests(access.left, now)
+        bookings, uids = self._state.bookings, access.uids
+        if tests:
+            uids = [uid for uid in uids if all(test(bookings[uid]) for test in tests)]
+        if access.order != wanted.sort:
+            key = SORT_KEYS[wanted.sort]
+            uids = sorted(uids, key=lambda uid: key(bookings[uid]))
+        return uids
 
     def _is_reader(self, account_id: int, booking: Booking) -> bool:
         account = self._state.accounts.get(account_id)
@@ -174,17 +95,31 @@ def _seen(state: State, overlay: Overlay, uid: str) -> Booking:
     return state.bookings[uid] if seen is None else seen
 
 
-def _candidates(shelf: Shelf, wanted: Wanted) -> list[str]:
+@dataclass(frozen=True)
+class Access:
+    """Candidates, the sort that they are in already, and the filters still to be tested."""
+
+    uids: list[str]
+    order: str | None
+    left: Wanted
+
+
+def _access(shelf: Shelf, wanted: Wanted) -> Access:
     """The narrowest sorted access to what the filters can let through."""
     if wanted.uid is not None:
-        return [wanted.uid] if wanted.uid in shelf.uids else []
+        return Access([wanted.uid] if wanted.uid in shelf.uids else [], None, wanted)
     if wanted.email is not None:
-        return list(shelf.by_email.get(wanted.email, {}))
+        return Access(list(shelf.by_email.get(wanted.email, {})), None, wanted)
     if wanted.after_updated or wanted.before_updated:
-        return between(shelf.by_updated, wanted.after_updated, wanted.before_updated)
+        uids = between(shelf.by_updated, wanted.after_updated, wanted.before_updated)
+        left = replace(wanted, after_updated=None, before_updated=None)
+        return Access(uids, "sortUpdatedAt", left)
     if wanted.after_created or wanted.before_created:
-        return between(shelf.by_created, wanted.after_created, wanted.before_created)
-    return between(shelf.by_start, wanted.after_start, wanted.before_end)
+        uids = between(shelf.by_created, wanted.after_created, wanted.before_created)
+        left = replace(wanted, after_created=None, before_created=None)
+        return Access(uids, "sortCreated", left)
+    uids = between(shelf.by_start, wanted.after_start, wanted.before_end)
+    return Access(uids, "sortStart", replace(wanted, after_start=None))
 
 
 def _tests(wanted: Wanted, now: datetime) -> list[Test]:

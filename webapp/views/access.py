@@ -187,7 +187,7 @@ def enter(company_id: int) -> None:
 
 def _admit() -> ResponseReturnValue | None:
     endpoint = request.endpoint
-    if endpoint is None or endpoint in DOORS:
+    if endpoint in DOORS:
         return None
     if current_user.is_authenticated and not _has_idled(clock.now()):
         _keep_awake(clock.now())
@@ -195,7 +195,7 @@ def _admit() -> ResponseReturnValue | None:
     had_login = "_user_id" in session or g.get("person") is not None
     if had_login:
         end_login()
-    if endpoint in PUBLIC_ENDPOINTS:
+    if endpoint is None or endpoint in PUBLIC_ENDPOINTS:
         return None
     return _to_login(had_login)
 

@@ -14,13 +14,14 @@ from webapp.sandbox.api.gate import (
     the_sandbox,
 )
 from webapp.sandbox.changes import booking_or_refusal
-from webapp.sandbox.listing import Wanted, pagination, read_wanted
+from webapp.sandbox.listing import pagination
 from webapp.sandbox.orders import read_order, read_start
 from webapp.sandbox.records import Booking, Json
 from webapp.sandbox.refusals import Refusal, booking_not_found
 from webapp.sandbox.scheduling import book
 from webapp.sandbox.shapes import booking_text, booking_texts, success
 from webapp.sandbox.versions import wants_old_shape
+from webapp.sandbox.wanted import Wanted, read_wanted
 
 
 def add_routes(api: Blueprint) -> None:

@@ -1,0 +1,196 @@
+"""Every route of the application, with a row behind each id in its address. Rules about routes walk
+these, so that a route which comes later is covered, or fails and says what to type here."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask, Request, request
+from werkzeug.datastructures import ImmutableMultiDict
+
+from tests.contracts.filling import OWNED, Row
+from tests.factories import Tenant
+from webapp.models.user import Role
+from webapp.views.access import DOORS
+
+HERE = "tests/contracts/routes.py"
+
+OPEN_DOORS = {"static", "health.live", "health.ready"}
+"""Doors that tell everybody the same; at any other one proves oneself, or gets 401."""
+
+LOGIN = {"login.show", "login.admit"}
+"""What people see who are not logged in."""
+
+KEYS: dict[str, Callable[[Tenant], dict[str, str]]] = {}
+"""Blueprint of a door that has rows behind its addresses → headers with which a company gets in."""
+
+OTHER_ARGUMENTS: dict[str, Callable[[Mapping[str, Row]], object]] = {
+    "token": lambda rows: rows["companies"]["webhook_token"],
+}
+"""What stands in an address and is no `<singular of a table>_id`."""
+
+EVERYBODY = {Role.STAFF, Role.MANAGER, Role.ADMIN}
+ACTING = {Role.MANAGER, Role.ADMIN}
+ADMINS = {Role.ADMIN}
+WHO_MAY: dict[str, set[Role]] = {
+    "appointments.confirm_push": ACTING,
+    "appointments.index": EVERYBODY,
+    "appointments.push": ACTING,
+    "appointments.retry": ACTING,
+    "appointments.show": EVERYBODY,
+    "appointments.sync": EVERYBODY,
+    "appointments.verify": ACTING,
+    "booking.book": ACTING,
+    "booking.customers": ACTING,
+    "booking.new": ACTING,
+    "changes.cancel": ACTING,
+    "changes.confirm_cancellation": ACTING,
+    "changes.confirm_rescheduling": ACTING,
+    "changes.reschedule": ACTING,
+    "login.leave": EVERYBODY,
+    "notifications.badge": EVERYBODY,
+    "notifications.index": EVERYBODY,
+    "notifications.read": EVERYBODY,
+    "notifications.read_all": EVERYBODY,
+    "overview.cards": EVERYBODY,
+    "overview.show": EVERYBODY,
+    "pauses.confirm": ADMINS,
+    "pauses.pause": ADMINS,
+    "pauses.resume": ADMINS,
+    "profile.change_password": EVERYBODY,
+    "profile.choose_language": EVERYBODY,
+    "profile.choose_theme": EVERYBODY,
+    "profile.show": EVERYBODY,
+    "reviews.confirm_push": ACTING,
+    "reviews.index": EVERYBODY,
+    "reviews.push": ACTING,
+    "reviews.retry": ACTING,
+    "reviews.row": EVERYBODY,
+    "settings.show": ADMINS,
+    "verifications.create": ACTING,
+    "verifications.latest": EVERYBODY,
+}
+"""Endpoint → who may use it (SPEC S12.3)."""
+
+IDS: dict[str, str] = {
+    "customer": "customers",
+    "service": "services",
+}
+"""What a form, a selection or a filter asks for that is the id of a row → its table."""
+
+TEXTS: dict[str, str] = {
+    "after": "",
+    "current": "wrong",
+    "day": "2031-01-07",
+    "email": "somebody@example.org",
+    "from": "2031-01-01",
+    "language": "en",
+    "name": "Somebody",
+    "new": "",
+    "notes": "",
+    "open": "",
+    "period": "all",
+    "phone": "",
+    "poll": "",
+    "q": "some",
+    "reason": "Ill",
+    "repeated": "",
+    "status": "confirmed",
+    "sync": "review",
+    "text": "some",
+    "theme": "dark",
+    "time": "14:30",
+    "to": "2031-12-31",
+    "type": "",
+}
+"""What a form or a filter asks for that is no row's id → a value that it takes."""
+
+
+@dataclass(frozen=True)
+class Doorway:
+    """One verb at one address."""
+
+    method: str
+    address: str
+    endpoint: str
+    has_ids: bool
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.address} ({self.endpoint})"
+
+
+def doorways(app: Flask, rows: Mapping[str, Row]) -> list[Doorway]:
+    """Every route and verb, with these rows' ids in the addresses."""
+    adapter = app.url_map.bind("localhost")
+    found = []
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.endpoint, rule.rule)):
+        if rule.endpoint == "static":
+            continue
+        values = {name: argument(name, rows) for name in rule.arguments}
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            address = adapter.build(rule.endpoint, values, method)
+            has_ids = any(name not in OTHER_ARGUMENTS for name in rule.arguments)
+            found.append(Doorway(method, address, rule.endpoint, has_ids))
+    return found
+
+
+def behind_the_login(app: Flask, rows: Mapping[str, Row]) -> list[Doorway]:
+    """The doorways that people use; logging out last, for those who walk them all."""
+    people = [each for each in doorways(app, rows) if each.endpoint not in DOORS | LOGIN]
+    return sorted(people, key=lambda each: each.endpoint == "login.leave")
+
+
+def argument(name: str, rows: Mapping[str, Row]) -> object:
+    """What to put into an address for an argument of this name."""
+    if name in OTHER_ARGUMENTS:
+        return OTHER_ARGUMENTS[name](rows)
+    noun = name.removesuffix("_id")
+    table = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    if table not in {each.name for each in OWNED}:
+        pytest.fail(f"<{name}> names no table of a company: say in {HERE}, OTHER_ARGUMENTS, what")
+    return rows[table]["id"]
+
+
+class _Asked(ImmutableMultiDict[str, str]):
+    """Form or query that notes which names it is asked for."""
+
+    def _note(self, name: str) -> None:
+        if request and (request.method != "GET" or self is request.args):
+            _notes.setdefault(str(request.endpoint), set()).add(name)
+
+    def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        self._note(key)
+        return super().get(key, *args, **kwargs)
+
+    def getlist(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        self._note(key)
+        return super().getlist(key, *args, **kwargs)
+
+    def __contains__(self, key: object) -> bool:
+        self._note(str(key))
+        return super().__contains__(key)
+
+    def __getitem__(self, key: str) -> Any:
+        self._note(key)
+        return super().__getitem__(key)
+
+
+class _AskedRequest(Request):
+    parameter_storage_class = _Asked
+
+
+_notes: dict[str, set[str]] = {}
+
+
+@contextmanager
+def noting_what_is_asked(app: Flask) -> Iterator[dict[str, set[str]]]:
+    """Endpoint → the names of form fields and filters that it asked for inside the block."""
+    usual = app.request_class
+    app.request_class = _AskedRequest
+    _notes.clear()
+    try:
+        yield _notes
+    finally:
+        app.request_class = usual
