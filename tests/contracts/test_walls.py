@@ -96,6 +96,7 @@ def test_functions_that_look_across_companies_are_named_fenced_and_return_ids(
         "company_of_user",
         "company_of_webhook_token",
         "company_of_slug",
+        "company_of_api_token",
         "all_company_ids",
         "due_rows",
         "is_uid_claimed_elsewhere",
@@ -161,6 +162,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "notifications": {"type": "data_mismatch", "repeat_count": 1},
     "history_events": {"kind": "booked"},
     "audit_entries": {"actor": "system"},
+    "api_tokens": {"scopes": ["stats:read"], "token_hash": b"x" * 32},
+    "idempotency_keys": {"status": 201, "answer": {"body": "{}", "headers": {}}},
 }
 
 
@@ -169,6 +172,7 @@ def _value(table: Table, name: str, company_id: int, made: dict[str, Any]) -> An
         return company_id
     parents = {"customer_id": "customers", "service_id": "services", "user_id": "users"}
     parents |= {"appointment_id": "appointments", "intent_id": "intents"}
+    parents |= {"token_id": "api_tokens"}
     if name in parents:
         return made[parents[name]]["id"]
     if "origin" in name:

@@ -13,10 +13,11 @@ from tests.factories import (
     make_discrepancy,
     make_notification,
     make_service,
+    make_token,
 )
 from tests.views.conftest import Visitor
 from webapp.models.sync_state import SyncState
-from webapp.views.access import DOORS, PUBLIC_ENDPOINTS
+from webapp.views.access import PUBLIC_ENDPOINTS, TOKEN_DOORS, is_door
 
 Make = Callable[..., int]
 STAFF_MAY_POST = {
@@ -34,7 +35,7 @@ def _addresses(app: Flask, ids: dict[str, int]) -> list[tuple[str, str, Rule]]:
     adapter = app.url_map.bind("localhost")
     found = []
     for rule in app.url_map.iter_rules():
-        if rule.endpoint in DOORS:
+        if is_door(rule.endpoint):
             continue
         address = adapter.build(rule.endpoint, {name: ids.get(name, 1) for name in rule.arguments})
         methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
@@ -50,6 +51,7 @@ def ids(make: Make, company: Tenant, admin: Person) -> dict[str, int]:
         "appointment_id": appointment_id,
         "discrepancy_id": make(make_discrepancy, company, appointment_id),
         "notification_id": make(make_notification, admin, appointment_id),
+        "token_id": make(make_token, company).id,  # type: ignore[attr-defined]
     }
 
 
@@ -65,6 +67,26 @@ def test_every_route_needs_a_login_or_is_in_the_short_list(
             assert response.location.startswith("/login")
 
 
+def test_every_route_behind_a_token_answers_401_without_one(
+    app: Flask, at_admin: Visitor, ids: dict[str, int]
+) -> None:
+    """Also to an admin's browser: a cookie opens nothing there, and none is set."""
+    adapter = app.url_map.bind("localhost")
+    found = set()
+    for rule in app.url_map.iter_rules():
+        door = rule.endpoint.partition(".")[0]
+        if door not in TOKEN_DOORS:
+            continue
+        found.add(door)
+        address = adapter.build(rule.endpoint, {name: ids.get(name, 1) for name in rule.arguments})
+        for method in rule.methods or ():
+            response = at_admin.client.open(address, method=method)
+            assert response.status_code == 401, f"{method} {address} is open to everybody"
+            assert response.headers["WWW-Authenticate"].startswith("Bearer")
+            assert "Set-Cookie" not in response.headers
+    assert found == TOKEN_DOORS, "a door that is listed and not there"
+
+
 def test_a_stranger_finds_no_row_of_ours(
     app: Flask, at_stranger: Visitor, ids: dict[str, int]
 ) -> None:
@@ -76,7 +98,7 @@ def test_a_stranger_finds_no_row_of_ours(
 
 @pytest.mark.parametrize("number", [2**63, 10**30, 0])
 def test_an_id_beyond_all_rows_is_404(app: Flask, at_admin: Visitor, number: int) -> None:
-    names = ("appointment_id", "discrepancy_id", "notification_id")
+    names = ("appointment_id", "discrepancy_id", "notification_id", "token_id")
     for method, address, rule in _addresses(app, dict.fromkeys(names, number)):
         if rule.arguments:
             response = at_admin.client.open(address, method=method)

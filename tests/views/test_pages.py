@@ -12,6 +12,7 @@ from tests.factories import (
     make_appointment,
     make_discrepancy,
     make_notification,
+    make_token,
 )
 from tests.views.conftest import Visitor
 from tests.views.markup import find, read
@@ -35,6 +36,9 @@ PAGES = (
     "/notifications",
     "/profile",
     "/settings",
+    "/settings/tokens",
+    "/settings/tokens/1/revocations",
+    "/api/v1/docs",
     "/pauses",
     "/nowhere",
 )
@@ -50,6 +54,7 @@ def pages(
     appointment = make(make_appointment, company, state=SyncState.ORPHANED_LOCAL, flagged=True)
     make(make_discrepancy, company, appointment)
     make(make_notification, admin, appointment)
+    make(make_token, company)
     at_admin.post("/profile/language", {"language": request.param})
     return {path: at_admin.get(path).text for path in PAGES}
 
