@@ -84,7 +84,7 @@ def test_every_route_behind_a_token_answers_401_without_one(
             assert response.status_code == 401, f"{method} {address} is open to everybody"
             assert response.headers["WWW-Authenticate"].startswith("Bearer")
             assert "Set-Cookie" not in response.headers
-    assert found == TOKEN_DOORS, "a door that is listed and not there"
+    assert found == TOKEN_DOORS == {"api_v1"}, "a door that is listed and not there, or unlisted"
 
 
 def test_a_stranger_finds_no_row_of_ours(
