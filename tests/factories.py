@@ -14,7 +14,9 @@ from flask import current_app
 
 from webapp import clock
 from webapp.extensions import db
+from webapp.models.api_token import Scope
 from webapp.models.appointment import Appointment, AppointmentStatus, Origin
+from webapp.models.audit import Actor
 from webapp.models.base import fold
 from webapp.models.company import Company, Secret
 from webapp.models.crossing import next_company_id
@@ -26,6 +28,7 @@ from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
 from webapp.models.user import Role, User
 from webapp.models.vault import Vault
+from webapp.sync.tokens import issue_token
 
 PASSWORD = "correct horse battery"
 _numbers = itertools.count(1)
@@ -53,6 +56,13 @@ class Person:
     email: str
     role: Role
     password: str = PASSWORD
+
+
+@dataclass(frozen=True)
+class Token:
+    id: int
+    company_id: int
+    text: str
 
 
 def make_company(
@@ -233,6 +243,24 @@ def make_notification(person: Person, appointment_id: int | None = None, **colum
         db.session.add(notification)
         db.session.commit()
         return notification.id
+
+
+def make_token(
+    tenant: Tenant, *scopes: Scope, expires_at: datetime | None = None, name: str = "Partner"
+) -> Token:
+    """An API token; with every scope unless some are named."""
+    with as_company(tenant.id):
+        issued = issue_token(
+            db.session(),
+            name=name,
+            scopes=scopes or set(Scope),
+            expires_at=expires_at,
+            actor=Actor.OPERATOR,
+            user_id=None,
+            now=clock.now(),
+        )
+        db.session.commit()
+    return Token(issued.id, tenant.id, issued.text)
 
 
 def _customer(email: str, **columns: Any) -> Customer:

@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     login_attempts_per_minute: int = Field(
         10, ge=1, description="Login attempts a minute for one address; per e-mail likewise"
     )
+    api_requests_per_minute: int = Field(
+        300, ge=1, description="Requests a minute that one API token may make"
+    )
+    api_idempotency_hours: int = Field(
+        48, ge=24, le=720, description="How long the API remembers what it did for a key"
+    )
     webhook_max_bytes: int = Field(262_144, ge=1024, description="Largest webhook body taken")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

@@ -1,6 +1,7 @@
 """A row of everything: for any table of ours, whatever its columns, so that rules which need rows
 cover tables that come later too. What a table's constraints ask for stands in NEEDS."""
 
+import os
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
@@ -35,6 +36,8 @@ NEEDS: dict[str, Row] = {
         "starts_at": lambda number: clock.now() + timedelta(hours=number),
         "ends_at": lambda number: clock.now() + timedelta(hours=number + 1),
     },
+    "api_tokens": {"scopes": ["stats:read"], "token_hash": lambda _number: os.urandom(32)},
+    "idempotency_keys": {"status": 201, "answer": {"body": "{}", "headers": {}}},
     "intents": {"status": "done", "finished_at": clock.now()},
     "discrepancies": {"type": "data_mismatch"},
     "deliveries": {"status": "applied"},

@@ -11,23 +11,32 @@ from flask import Flask, Request, request
 from werkzeug.datastructures import ImmutableMultiDict
 
 from tests.contracts.filling import OWNED, Row
-from tests.factories import Tenant
+from tests.factories import Tenant, make_token
 from webapp.models.user import Role
-from webapp.views.access import DOORS
+from webapp.views.access import is_door
 
 HERE = "tests/contracts/routes.py"
 
-OPEN_DOORS = {"static", "health.live", "health.ready"}
+OPEN_DOORS = {"static", "health.live", "health.ready", "api_docs.document"}
 """Doors that tell everybody the same; at any other one proves oneself, or gets 401."""
 
-LOGIN = {"login.show", "login.admit"}
+LOGIN = {"login.show", "login.admit", "api_docs.show"}
 """What people see who are not logged in."""
 
-KEYS: dict[str, Callable[[Tenant], dict[str, str]]] = {}
+BODIES: dict[str, dict[str, str]] = {
+    "api_v1.cancel": {"reason": "Ill"},
+    "api_v1.reschedule": {"starts_at": "2031-01-07T14:30:00Z"},
+}
+"""Endpoint of a door with rows behind its addresses → a body that it takes from a program."""
+
+KEYS: dict[str, Callable[[Tenant], dict[str, str]]] = {
+    "api_v1": lambda tenant: {"Authorization": f"Bearer {make_token(tenant).text}"},
+}
 """Blueprint of a door that has rows behind its addresses → headers with which a company gets in."""
 
 OTHER_ARGUMENTS: dict[str, Callable[[Mapping[str, Row]], object]] = {
     "token": lambda rows: rows["companies"]["webhook_token"],
+    "token_id": lambda rows: rows["api_tokens"]["id"],
 }
 """What stands in an address and is no `<singular of a table>_id`."""
 
@@ -69,6 +78,10 @@ WHO_MAY: dict[str, set[Role]] = {
     "reviews.retry": ACTING,
     "reviews.row": EVERYBODY,
     "settings.show": ADMINS,
+    "tokens.confirm_revocation": ADMINS,
+    "tokens.create": ADMINS,
+    "tokens.index": ADMINS,
+    "tokens.revoke": ADMINS,
     "verifications.create": ACTING,
     "verifications.latest": EVERYBODY,
 }
@@ -83,6 +96,8 @@ IDS: dict[str, str] = {
 TEXTS: dict[str, str] = {
     "after": "",
     "current": "wrong",
+    "expiry": "90",
+    "scopes": "stats:read",
     "day": "2031-01-07",
     "email": "somebody@example.org",
     "from": "2031-01-01",
@@ -138,7 +153,8 @@ def doorways(app: Flask, rows: Mapping[str, Row]) -> list[Doorway]:
 
 def behind_the_login(app: Flask, rows: Mapping[str, Row]) -> list[Doorway]:
     """The doorways that people use; logging out last, for those who walk them all."""
-    people = [each for each in doorways(app, rows) if each.endpoint not in DOORS | LOGIN]
+    behind = [each for each in doorways(app, rows) if not is_door(each.endpoint)]
+    people = [each for each in behind if each.endpoint not in LOGIN]
     return sorted(people, key=lambda each: each.endpoint == "login.leave")
 
 

@@ -27,6 +27,7 @@ PACKAGES_AT_HOME = {
     "httpx": {"calcom", "sandbox"},
     "httpcore": {"calcom"},
     "rq": {"jobs", "worker"},
+    "apispec": {"views.api"},
     "rq_scheduler": {"jobs"},
     "flask": {"application", "cli", "views", "models.walls", "sandbox", "demo", "worker", "webapp"},
 }

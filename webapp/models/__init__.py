@@ -1,6 +1,7 @@
 """What is stored. Importing this package registers every table."""
 
 from webapp.models import (  # noqa: F401
+    api_token,
     appointment,
     audit,
     company,
@@ -8,6 +9,7 @@ from webapp.models import (  # noqa: F401
     delivery,
     discrepancy,
     history,
+    idempotency_key,
     intent,
     notification,
     run,

@@ -44,6 +44,11 @@ def company_of_webhook_token(session: Session, token: str) -> int | None:
     return _scalar(session, "SELECT company_of_webhook_token(:key)", token)
 
 
+def company_of_api_token(session: Session, token_hash: bytes) -> int | None:
+    """The company whose API token this is the hash of, revoked or not."""
+    return _scalar(session, "SELECT company_of_api_token(:key)", token_hash)
+
+
 def company_of_slug(session: Session, slug: str) -> int | None:
     """The company an operator names on the command line."""
     return _scalar(session, "SELECT company_of_slug(:key)", slug)
@@ -99,6 +104,6 @@ def is_event_type_claimed_elsewhere(
     )
 
 
-def _scalar(session: Session, query: str, key: int | str) -> int | None:
+def _scalar(session: Session, query: str, key: int | str | bytes) -> int | None:
     found = session.execute(text(query), {"key": key}, execution_options=ACROSS).scalar_one()
     return None if found is None else int(found)

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from webapp.models.appointment import Appointment, AppointmentStatus, Origin
+from webapp.models.appointment import LIVE, Appointment, AppointmentStatus, Origin
 from webapp.models.customer import Customer
 from webapp.models.history import EventKind, record_event
 from webapp.models.intent import IntentKind
 from webapp.models.service import Service
 from webapp.models.sync_state import SyncState
+from webapp.models.tenancy import require_company_id
 from webapp.sync.intents import lock_appointment, want
 
 
@@ -81,6 +83,26 @@ def book_appointment(
         session, appointment, IntentKind.CREATE, origin=origin, now=now, user_id=user_id
     )
     return Change(appointment.id, intent_id)
+
+
+def live_twin_id(
+    session: Session, *, customer_id: int, service_id: int, starts_at: datetime
+) -> int | None:
+    """The live appointment that a booking would repeat: the same customer, service and start.
+
+    Lock the customer's row first: then what was booked at the same moment is seen.
+    """
+    return session.scalar(
+        select(Appointment.id)
+        .where(
+            Appointment.company_id == require_company_id(),
+            Appointment.customer_id == customer_id,
+            Appointment.service_id == service_id,
+            Appointment.starts_at == starts_at,
+            Appointment.status.in_(LIVE),
+        )
+        .limit(1)
+    )
 
 
 def reschedule_appointment(

@@ -48,6 +48,7 @@ def _register_screens(app: Flask) -> None:
         profile,
         reviews,
         settings,
+        tokens,
         verifications,
     )
 
@@ -62,6 +63,7 @@ def _register_screens(app: Flask) -> None:
         notifications,
         profile,
         settings,
+        tokens,
         pauses,
     ):
         app.register_blueprint(screen.blueprint)
@@ -70,6 +72,7 @@ def _register_screens(app: Flask) -> None:
 
 def _register_doors(app: Flask) -> None:
     from webapp.views import calcom_webhook, health
+    from webapp.views.api import appointments, changes, docs, entrance, lookups  # noqa: F401
 
-    for door in (calcom_webhook, health):
+    for door in (calcom_webhook, health, entrance, docs):
         app.register_blueprint(door.blueprint)

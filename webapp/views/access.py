@@ -29,10 +29,15 @@ from webapp.models.user import Role, User
 from webapp.views import htmx
 from webapp.views.words import gettext as _
 
-DOORS = frozenset({"static", "calcom_webhook.receive", "health.live", "health.ready"})
+DOORS = frozenset(
+    {"static", "calcom_webhook.receive", "health.live", "health.ready", "api_docs.document"}
+)
 """For programs: no session; the webhook proves itself by signature and finds its company."""
 
-PUBLIC_ENDPOINTS = DOORS | {"login.show", "login.admit"}
+TOKEN_DOORS = frozenset({"api_v1"})
+"""Blueprints for programs: all in them proves itself by a bearer token, and by nothing else."""
+
+PUBLIC_ENDPOINTS = DOORS | {"login.show", "login.admit", "api_docs.show"}
 
 LARGEST_ID = 2**63 - 1
 SEEN_AT = "seen_at"
@@ -77,7 +82,7 @@ def register(app: Flask) -> None:
 def _refuse_nul() -> None:
     """No text of ours holds a NUL, and PostgreSQL refuses it late."""
     typed = [request.path, *request.args.keys(), *_values(request.args)]
-    if request.endpoint not in DOORS:
+    if not is_door(request.endpoint):
         typed += _values(request.form)
     if any("\x00" in text for text in typed):
         abort(400)
@@ -85,6 +90,11 @@ def _refuse_nul() -> None:
 
 def _values(fields: MultiDict[str, str]) -> list[str]:
     return [text for texts in fields.listvalues() for text in texts]
+
+
+def is_door(endpoint: str | None) -> bool:
+    """Whether an endpoint is for programs: there a login neither counts nor is asked for."""
+    return endpoint in DOORS or (endpoint or "").partition(".")[0] in TOKEN_DOORS
 
 
 def current_person() -> Person | None:
@@ -187,7 +197,7 @@ def enter(company_id: int) -> None:
 
 def _admit() -> ResponseReturnValue | None:
     endpoint = request.endpoint
-    if endpoint in DOORS:
+    if is_door(endpoint):
         return None
     if current_user.is_authenticated and not _has_idled(clock.now()):
         _keep_awake(clock.now())

@@ -7,11 +7,11 @@ from sqlalchemy import select
 from webapp import clock
 from webapp.extensions import db
 from webapp.jobs.queues import enqueue_push
-from webapp.models.appointment import LIVE, Appointment, Origin
+from webapp.models.appointment import Origin
 from webapp.models.customer import Customer
 from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
-from webapp.sync.booking import BookingRefused, Change, book_appointment
+from webapp.sync.booking import BookingRefused, Change, book_appointment, live_twin_id
 from webapp.sync.customers import (
     CustomerUnreachable,
     InvalidEmail,
@@ -118,16 +118,11 @@ def _customer(form: BookingForm) -> Customer | None:
 
 def _is_booked_already(form: BookingForm, customer: Customer, service: Service) -> bool:
     """A form sent twice must not book twice, nor mail twice."""
-    twin_id = db.session.scalar(
-        select(Appointment.id)
-        .where(
-            Appointment.company_id == require_company_id(),
-            Appointment.customer_id == customer.id,
-            Appointment.service_id == service.id,
-            Appointment.starts_at == form.starts_at,
-            Appointment.status.in_(LIVE),
-        )
-        .limit(1)
+    twin_id = live_twin_id(
+        db.session(),
+        customer_id=customer.id,
+        service_id=service.id,
+        starts_at=form.starts_at or abort(422),
     )
     if twin_id is not None:
         message = _("This customer has this appointment already: #%(id)s.", id=twin_id)

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from webapp.extensions import db
 from webapp.views import headers, htmx
+from webapp.views.api import problems
 from webapp.views.words import gettext as _
 
 
@@ -65,6 +66,8 @@ def show_error(error: HTTPException) -> ResponseReturnValue:
     """Any error; one without a message of its own gets that of its class."""
     if error.code is None or error.code < 400:
         return error.get_response()
+    if request.path.startswith("/api/"):
+        return problems.answer(error)
     if isinstance(error, InternalServerError):
         db.session.rollback()
     message = MESSAGES.get(error.code) or MESSAGES[400 if error.code < 500 else 500]
@@ -113,7 +116,7 @@ def _render(template: str, status: int, message: Message) -> str:
 
 
 def _wants_json() -> bool:
-    if request.path.startswith(("/api/", "/webhooks/", "/healthz", "/readyz")):
+    if request.path.startswith(("/webhooks/", "/healthz", "/readyz")):
         return True
     accepted = request.accept_mimetypes
     return request.is_json or accepted.best_match(["text/html", "application/json"]) == (

@@ -1,11 +1,22 @@
 """The forms that hold more than a button: their fields, and what is wrong with what was typed."""
 
 from datetime import datetime
+from typing import Any
 
+from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
-from wtforms import Field, Form, PasswordField, SelectField, StringField, TextAreaField
+from wtforms import (
+    Field,
+    Form,
+    PasswordField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.validators import DataRequired, EqualTo, Length, Optional, ValidationError
 
+from webapp.models.api_token import Scope
 from webapp.models.user import MIN_PASSWORD_LENGTH
 from webapp.views.access import company_zone
 from webapp.views.local_time import TimeDoesNotExist, instant_of, parse_day, parse_time
@@ -16,6 +27,15 @@ LONGEST_PHONE = 40
 LONGEST_NOTES = 4000
 LONGEST_REASON = 500
 LONGEST_PASSWORD = 1024
+LONGEST_TOKEN_NAME = 100
+
+TOKEN_LIVES: dict[str, LazyString] = {
+    "30": _l("in 30 days"),
+    "90": _l("in 90 days"),
+    "365": _l("in a year"),
+    "never": _l("never"),
+}
+"""Days until an API token expires."""
 
 _REQUIRED = DataRequired(_l("This is needed."))
 
@@ -96,8 +116,40 @@ class CancellationForm(Form):
     )
 
 
-class PasswordForm(Form):
+class ConfirmedForm(Form):
+    """A form that is only taken together with the reader's own password (`reauthentication`)."""
+
     current = PasswordField(_l("Current password"), [_REQUIRED])
+
+
+class TokenForm(ConfirmedForm):
+    """A new API token."""
+
+    name = StringField(
+        _l("What it is for"), [_REQUIRED, _no_longer_than(LONGEST_TOKEN_NAME)], filters=[_stripped]
+    )
+    scopes = SelectMultipleField(_l("What it may do"), validate_choice=False)
+    expiry = SelectField(_l("Expires"), default="365", validate_choice=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.expiry.choices = list(TOKEN_LIVES.items())
+
+    @property
+    def days(self) -> int | None:
+        """Until it expires; None: never."""
+        return None if self.expiry.data == "never" else int(self.expiry.data)
+
+    def validate_scopes(self, field: Field) -> None:
+        if not field.data or not set(field.data) <= set(Scope):
+            raise ValidationError(_l("Choose at least one."))
+
+    def validate_expiry(self, field: Field) -> None:
+        if field.data not in TOKEN_LIVES:
+            raise ValidationError(_l("Choose one of these."))
+
+
+class PasswordForm(ConfirmedForm):
     new = PasswordField(
         _l("New password"),
         [

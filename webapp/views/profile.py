@@ -6,26 +6,18 @@ from flask_babel import force_locale
 
 from webapp import clock
 from webapp.application import LANGUAGES, settings
-from webapp.extensions import db, limiter
+from webapp.extensions import db
 from webapp.models.audit import Actor, record_audit
-from webapp.models.tenancy import require_company_id
 from webapp.models.user import User
 from webapp.views import htmx
-from webapp.views.access import begin_login, require_person
-from webapp.views.forms import LONGEST_PASSWORD, PasswordForm, refuse
+from webapp.views.access import begin_login
+from webapp.views.forms import PasswordForm
 from webapp.views.headers import ONE_YEAR_SECONDS
 from webapp.views.pages import THEME_COOKIE, THEMES, render_page
+from webapp.views.reauthentication import is_confirmed, own_user, throttled
 from webapp.views.words import gettext as _
 
 blueprint = Blueprint("profile", __name__, url_prefix="/profile")
-
-
-def _rate() -> str:
-    return f"{settings().login_attempts_per_minute}/minute"
-
-
-def _whose_password() -> str:
-    return f"password:{require_person().id}"
 
 
 @blueprint.get("")
@@ -38,7 +30,7 @@ def choose_language() -> ResponseReturnValue:
     language = request.form.get("language", "")
     if language not in LANGUAGES:
         abort(422)
-    _own_user().locale = language
+    own_user().locale = language
     db.session.commit()
     with force_locale(language):
         flash(_("Language changed."), "success")
@@ -63,29 +55,19 @@ def choose_theme() -> ResponseReturnValue:
 
 
 @blueprint.post("/password")
-@limiter.limit(_rate, key_func=_whose_password)
+@throttled
 def change_password() -> ResponseReturnValue:
     """Ends all other sessions of this person; this one goes on with a fresh cookie."""
     form = PasswordForm(request.form)
-    if not form.validate():
+    if not form.validate() or not is_confirmed(form):
         return _render(form), 422
-    user = _own_user()
-    if not _is_confirmed(user, form):
-        return _render(form), 422
+    user = own_user()
     user.set_password(form.new.data or "")
     _audit(user)
     begin_login(user)
     db.session.commit()
     flash(_("Password changed. Your other sessions have ended."), "success")
     return htmx.see_other(url_for(".show"))
-
-
-def _is_confirmed(user: User, form: PasswordForm) -> bool:
-    """Re-authentication: whoever sits at an open desk does not own it yet."""
-    if user.has_password((form.current.data or "")[:LONGEST_PASSWORD]):
-        return True
-    refuse(form.current, _("This is not your current password."))
-    return False
 
 
 def _audit(user: User) -> None:
@@ -97,10 +79,6 @@ def _audit(user: User) -> None:
         actor=Actor.USER,
         user_id=user.id,
     )
-
-
-def _own_user() -> User:
-    return db.session.get_one(User, (require_company_id(), require_person().id))
 
 
 def _render(form: PasswordForm) -> str:

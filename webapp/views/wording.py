@@ -7,6 +7,7 @@ from flask import Flask
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
+from webapp.models.api_token import Scope
 from webapp.models.appointment import AppointmentStatus, Origin
 from webapp.models.discrepancy import DiscrepancyType, Resolution
 from webapp.models.notification import NotificationType
@@ -73,6 +74,11 @@ RESOLUTIONS: dict[Resolution, LazyString] = {
     Resolution.CANCELLED_REMOTE: _l("settled by cancelling it on Cal.com"),
     Resolution.CHANGED: _l("settled by a later change"),
     Resolution.DISMISSED: _l("dismissed"),
+}
+SCOPES: dict[Scope, LazyString] = {
+    Scope.APPOINTMENTS_READ: _l("Read appointments with their customers, and services"),
+    Scope.APPOINTMENTS_WRITE: _l("Book, move and cancel appointments, and read them"),
+    Scope.STATS_READ: _l("Read the numbers of the overview"),
 }
 REFUSALS: dict[str, LazyString] = {
     "in_past": _l("This time has passed. Choose one that is still to come."),
