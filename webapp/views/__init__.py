@@ -70,6 +70,7 @@ def _register_screens(app: Flask) -> None:
 
 def _register_doors(app: Flask) -> None:
     from webapp.views import calcom_webhook, health
+    from webapp.views.phone import door as phone
 
-    for door in (calcom_webhook, health):
+    for door in (calcom_webhook, phone, health):
         app.register_blueprint(door.blueprint)

@@ -29,8 +29,10 @@ from webapp.models.user import Role, User
 from webapp.views import htmx
 from webapp.views.words import gettext as _
 
-DOORS = frozenset({"static", "calcom_webhook.receive", "health.live", "health.ready"})
-"""For programs: no session; the webhook proves itself by signature and finds its company."""
+DOORS = frozenset(
+    {"static", "calcom_webhook.receive", "phone.receive", "health.live", "health.ready"}
+)
+"""For programs: no session; who calls a webhook proves it by signature, and finds its company."""
 
 PUBLIC_ENDPOINTS = DOORS | {"login.show", "login.admit"}
 
