@@ -19,6 +19,7 @@ from webapp.views.phone.requests import PhoneRequest
 LONGEST = 200
 LONGEST_REASON = 500
 FURTHEST = timedelta(days=730)
+UNREADABLE = "?"
 NO_ID = -1
 """An id that no appointment has: what was said was none, and must not be overheard."""
 
@@ -158,11 +159,17 @@ class Arguments:
         return int(text) if is_number and int(text) <= LARGEST_ID else NO_ID
 
     def _text(self, names: tuple[str, ...], limit: int = LONGEST) -> str:
-        """The first of these arguments that says something."""
+        """The first of these arguments that says something, be it something unreadable: what was
+        said must not pass for what wasn't."""
         for name in names:
             value = self._args.get(name)
             whole = untrusted.integer(value)
-            text = str(whole) if whole is not None else untrusted.line(value, limit)
+            if whole is not None:
+                return str(whole)
+            if isinstance(value, str):
+                text = untrusted.line(value, limit)
+            else:
+                text = UNREADABLE if value else ""
             if text:
                 return text
         return ""

@@ -92,7 +92,13 @@ def reschedule_appointment(phone: Phone) -> Answer:
     wish = memory.wish(phone.call_id, PhoneChange.RESCHEDULE, understood)
     if (answer := _recalled(phone, wish)) is not None:
         return answer
-    booked = _pointed_at(phone, caller, is_moving=True)
+    try:
+        booked = _pointed_at(phone, caller, is_moving=True)
+    except Objection:
+        # A repeat that came at the same time may just have moved it away from where it was.
+        if (answer := _recalled(phone, wish)) is not None:
+            return answer
+        raise
     day = starts_at.astimezone(phone.voice.zone).date()
     offered = _ask(phone, booked.event_type_id, day, moving_uid=booked.uid)
     return _once(
@@ -108,10 +114,13 @@ def cancel_appointment(phone: Phone) -> Answer:
     why = phone.args.reason or _("Cancelled by telephone")
     understood = {"caller": _who(caller), "which": asdict(phone.args.pointer(is_moving=False))}
     wish = memory.wish(phone.call_id, PhoneChange.CANCEL, understood)
-    if (answer := _recalled(phone, wish)) is not None:
-        return answer
-    booked = _pointed_at(phone, caller, is_moving=False)
-    return _once(phone, wish, lambda: changes.cancel(db.session(), booked, why=why, now=phone.now))
+    return _once(
+        phone,
+        wish,
+        lambda: changes.cancel(
+            db.session(), _pointed_at(phone, caller, is_moving=False), why=why, now=phone.now
+        ),
+    )
 
 
 FUNCTIONS: dict[str, Callable[[Phone], Answer]] = {
