@@ -35,4 +35,4 @@ def test_the_telephones_address_and_key_are_shown_as_the_others_are(
     assert f"http://127.0.0.1:8000/webhooks/retell/{company.phone_token}" in page
     assert company.phone_key not in page
     assert fingerprint(company.phone_key) in page
-    assert "appointments are noted and confirmed later" in page
+    assert "noted, confirmed later" in page

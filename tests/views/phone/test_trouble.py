@@ -154,3 +154,21 @@ def test_without_redis_the_telephone_goes_on(
     assert line.ask("book_appointment", **wish(10))["reason"] == "booked"
     work(outside, office)
     assert len(office.cal.live_bookings()) == 1
+
+
+def test_a_crash_before_the_answer_is_kept_leaves_no_appointment_to_be_booked_twice(
+    outside: Flask, office: Desk, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_args: object, **_kwargs: object) -> None:
+        raise SystemError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("webapp.sync.phone.memory.remember", die)
+        patched.setitem(outside.config, "PROPAGATE_EXCEPTIONS", False)
+        body = {"name": "book_appointment", "args": wish(), "call": {"call_id": "call_1"}}
+        body["args"] = {**wish(), "customer_phone": "+4915112345678"}
+        assert line.send(body).status_code == 500
+    assert rows(outside, office) == []
+
+    assert line.ask("book_appointment", **wish())["reason"] == "booked"
+    assert len(rows(outside, office)) == 1

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from webapp.models.appointment import LIVE, Appointment
+from webapp.models.appointment import LIVE, Appointment, AppointmentStatus
 from webapp.models.service import Service
+from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import require_company_id
 from webapp.sync.phone.callers import Caller, identify
 from webapp.sync.phone.likeness import ALIKE, is_inside, likeness, words
@@ -97,6 +98,7 @@ def _coming(session: Session, condition: object, now: datetime) -> list[BookedTi
 
 
 def as_booked_time(appointment: Appointment, service: Service) -> BookedTime:
+    is_in_step = appointment.calcom_sync_status is SyncState.SYNCED
     return BookedTime(
         appointment.id,
         service.id,
@@ -105,4 +107,5 @@ def as_booked_time(appointment: Appointment, service: Service) -> BookedTime:
         appointment.ends_at,
         service.calcom_event_type_id,
         appointment.calcom_v2_booking_id,
+        is_in_step and appointment.status is not AppointmentStatus.PENDING,
     )

@@ -99,7 +99,10 @@ _RESULTS = {reason: result for result, reasons in _SORTED.items() for reason in 
 
 @dataclass(frozen=True, slots=True)
 class BookedTime:
-    """An appointment as the telephone speaks of it; `uid` and `event_type_id` are for Cal.com."""
+    """An appointment as the telephone speaks of it; `uid` and `event_type_id` are for Cal.com.
+
+    `is_confirmed`: both sides agree on it, and nobody has to accept it any more.
+    """
 
     id: int
     service_id: int
@@ -108,6 +111,7 @@ class BookedTime:
     ends_at: datetime
     event_type_id: int | None = None
     uid: str | None = None
+    is_confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ def _appointment(outcome: Outcome, booked: BookedTime, voice: Voice) -> dict[str
         "starts_at": _iso(booked.starts_at, voice),
         "ends_at": _iso(booked.ends_at, voice),
         "spoken": voice.moment(booked.starts_at),
-        "is_confirmed": outcome.reason not in (Reason.NOTED, Reason.MOVE_NOTED),
+        "is_confirmed": outcome.reason in (Reason.BOOKED, Reason.MOVED) or booked.is_confirmed,
     }
 
 
