@@ -47,6 +47,8 @@ class Tenant:
     customer_email: str
     webhook_token: str
     webhook_secret: str
+    phone_token: str
+    phone_key: str
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,12 @@ def make_company(
             created_at=clock.now(),
             calcom_base_url=calcom_url,
             webhook_token=f"token-{slug}",
+            phone_token=f"phone-{slug}",
         )
         vault: Vault = current_app.extensions["vault"]
         company.set_secret(Secret.API_KEY, api_key, vault)
         company.set_secret(Secret.WEBHOOK_SECRET, f"secret-{slug}", vault)
+        company.set_secret(Secret.RETELL_KEY, f"key-{slug}", vault)
         db.session.add(company)
         db.session.flush()
         service = Service(
@@ -114,6 +118,8 @@ def make_company(
             customer.email or "",
             company.webhook_token,
             f"secret-{slug}",
+            company.phone_token,
+            f"key-{slug}",
         )
         db.session.commit()
     return tenant

@@ -57,6 +57,21 @@ class Settings(BaseSettings):
     )
     webhook_max_bytes: int = Field(262_144, ge=1024, description="Largest webhook body taken")
 
+    phone_max_bytes: int = Field(
+        1_048_576,
+        ge=1024,
+        description="Largest request of a voice agent taken; its call's transcript comes along",
+    )
+    phone_calcom_seconds: float = Field(
+        0.8,
+        gt=0,
+        le=5,
+        description="How long a caller may wait for Cal.com; then a wish is noted unchecked",
+    )
+    phone_slots_seconds: float = Field(
+        5.0, ge=0, description="How long free times from Cal.com are told again without asking"
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least level logged"
     )

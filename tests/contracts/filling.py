@@ -41,6 +41,7 @@ NEEDS: dict[str, Row] = {
     "intents": {"status": "done", "finished_at": clock.now()},
     "discrepancies": {"type": "data_mismatch"},
     "deliveries": {"status": "applied"},
+    "phone_answers": {"function": "book_appointment"},
     "notifications": {"type": "data_mismatch"},
 }
 """What a row of a table needs beyond a sample of each column's type; a function where it depends on

@@ -21,6 +21,7 @@ WITHOUT_COMPANY: dict[str, set[str]] = {"alembic_version": {"SELECT"}}
 CROSSINGS = {
     "all_company_ids",
     "company_of_api_token",
+    "company_of_phone_token",
     "company_of_slug",
     "company_of_user",
     "company_of_webhook_token",
@@ -33,6 +34,7 @@ UNIQUE_OVER_ALL = {
     "uq_api_tokens_token_hash",
     "uq_booking_aliases_calcom_host_uid",
     "uq_companies_slug",
+    "uq_companies_phone_token",
     "uq_companies_webhook_token",
     "uq_services_event_type",
     "uq_users_email_folded",

@@ -26,3 +26,13 @@ def test_a_secret_whose_key_is_gone_is_named_not_crashed_on(
     with owner_engine.begin() as connection:
         connection.execute(text("UPDATE companies SET calcom_api_key = 'v1.gone.AAAA'"))
     assert "the key to open it is missing" in at_admin.page("/settings")
+
+
+def test_the_telephones_address_and_key_are_shown_as_the_others_are(
+    at_admin: Visitor, company: Tenant
+) -> None:
+    page = at_admin.page("/settings")
+    assert f"http://127.0.0.1:8000/webhooks/retell/{company.phone_token}" in page
+    assert company.phone_key not in page
+    assert fingerprint(company.phone_key) in page
+    assert "noted, confirmed later" in page

@@ -15,7 +15,7 @@ from webapp.models.crossing import company_ids, next_company_id
 from webapp.models.run import Run, RunScope
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.connection import mark_connected, mark_disconnected
-from webapp.sync.onboarding import connect_company, create_company
+from webapp.sync.onboarding import connect_company, connect_phone, create_company
 from webapp.sync.runs import start_run
 
 company = AppGroup("company", help="Make, connect and check companies.")
@@ -87,6 +87,36 @@ def show_webhook_command(slug: str) -> None:
         click.echo(webhook_address())
 
 
+@company.command("connect-phone")
+@click.argument("slug")
+@click.option(
+    "--unchecked/--only-checked",
+    "takes_unchecked",
+    default=None,
+    help="whether appointments are taken while Cal.com can't be asked; left out: as it is",
+)
+def connect_phone_command(slug: str, takes_unchecked: bool | None) -> None:
+    """Let a Retell voice agent book: its API key comes from standard input. Prints the address."""
+    with acting_for(slug), refusing_politely():
+        connect_phone(
+            db.session(),
+            vault(),
+            api_key=ask("Retell API key"),
+            takes_unchecked=takes_unchecked,
+            now=clock.now(),
+        )
+        db.session.commit()
+        _say_phone()
+
+
+@company.command("phone")
+@click.argument("slug")
+def show_phone_command(slug: str) -> None:
+    """Print the address that the voice agent has to call."""
+    with acting_for(slug):
+        _say_phone()
+
+
 @company.command("verify")
 @click.argument("slug")
 def verify_company_command(slug: str) -> None:
@@ -111,6 +141,15 @@ def verify_company_command(slug: str) -> None:
 def webhook_address() -> str:
     row = db.session.get_one(Company, require_company_id())
     return f"{settings().public_url}/webhooks/calcom/{row.webhook_token}"
+
+
+def _say_phone() -> None:
+    row = db.session.get_one(Company, require_company_id())
+    click.echo(f"{settings().public_url}/webhooks/retell/{row.phone_token}")
+    if row.retell_api_key is None:
+        click.echo("It has no key yet: company connect-phone", err=True)
+    elif not row.takes_calls_unchecked:
+        click.echo("While Cal.com can't be asked it takes no appointments", err=True)
 
 
 def _check_connection() -> None:

@@ -12,6 +12,7 @@ from webapp.models import (  # noqa: F401
     idempotency_key,
     intent,
     notification,
+    phone_answer,
     run,
     service,
     tenancy,

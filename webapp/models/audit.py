@@ -1,14 +1,15 @@
 """Who did what with access, secrets, doors and policies: append-only (S12.7)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.extensions import Base
 from webapp.models.base import Owned, TextEnum, one_of
+from webapp.models.tenancy import require_company_id
 
 
 class Actor(StrEnum):
@@ -48,3 +49,13 @@ def record_audit(
     session.add(
         AuditEntry(at=at, actor=actor, user_id=user_id, action=action, subject=subject, data=data)
     )
+
+
+def was_recorded_lately(session: Session, action: str, *, now: datetime, within: timedelta) -> bool:
+    """Whether the same act stands there already: what strangers cause must not fill the log."""
+    query = select(AuditEntry.id).where(
+        AuditEntry.company_id == require_company_id(),
+        AuditEntry.at > now - within,
+        AuditEntry.action == action,
+    )
+    return session.scalar(query.limit(1)) is not None

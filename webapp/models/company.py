@@ -1,5 +1,6 @@
 """The tenant: its place in time and language, its Cal.com connection, its pause."""
 
+import secrets
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from webapp.models.base import TextEnum, one_of
 from webapp.models.vault import Vault
 
 DEFAULT_CALCOM_URL = "https://api.cal.com/v2"
+TOKEN_BYTES = 24
 
 
 class ConnectionState(StrEnum):
@@ -55,7 +57,13 @@ class Company(Base):
     calcom_webhook_secret: Mapped[str | None]
     calcom_webhook_secret_previous: Mapped[str | None]
     webhook_token: Mapped[str] = mapped_column(Text(collation="C"), unique=True)
+    phone_token: Mapped[str] = mapped_column(
+        Text(collation="C"), unique=True, default=lambda: make_token()
+    )
+    """In the address of the telephone's door; another one than Cal.com's."""
     retell_api_key: Mapped[str | None]
+    takes_calls_unchecked: Mapped[bool] = mapped_column(default=True)
+    """Whether a caller's appointment is taken while Cal.com can't be asked if it is free."""
 
     connection_state: Mapped[ConnectionState] = mapped_column(
         TextEnum(ConnectionState), default=ConnectionState.UNKNOWN
@@ -101,6 +109,11 @@ class Company(Base):
         """The secrets a delivery may be signed with; two while one is being rotated."""
         candidates = (Secret.WEBHOOK_SECRET, Secret.WEBHOOK_SECRET_PREVIOUS)
         return [secret for which in candidates if (secret := self.secret(which, vault))]
+
+
+def make_token() -> str:
+    """What nobody can guess, for an address that a program calls."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def host_of(base_url: str) -> str:

@@ -73,6 +73,7 @@ def _register_screens(app: Flask) -> None:
 def _register_doors(app: Flask) -> None:
     from webapp.views import calcom_webhook, health
     from webapp.views.api import appointments, changes, docs, entrance, lookups  # noqa: F401
+    from webapp.views.phone import door as phone
 
-    for door in (calcom_webhook, health, entrance, docs):
+    for door in (calcom_webhook, phone, health, entrance, docs):
         app.register_blueprint(door.blueprint)

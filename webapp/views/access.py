@@ -30,9 +30,16 @@ from webapp.views import htmx
 from webapp.views.words import gettext as _
 
 DOORS = frozenset(
-    {"static", "calcom_webhook.receive", "health.live", "health.ready", "api_docs.document"}
+    {
+        "static",
+        "calcom_webhook.receive",
+        "phone.receive",
+        "health.live",
+        "health.ready",
+        "api_docs.document",
+    }
 )
-"""For programs: no session; the webhook proves itself by signature and finds its company."""
+"""For programs: no session; who calls a webhook proves it by signature, and finds its company."""
 
 TOKEN_DOORS = frozenset({"api_v1"})
 """Blueprints for programs: all in them proves itself by a bearer token, and by nothing else."""

@@ -24,6 +24,9 @@ SHOWN: dict[Secret, LazyString] = {
 }
 
 
+PHONE_KEY = _l("Retell API key")
+
+
 class SecretView(NamedTuple):
     """What may be shown of a secret; `is_readable` is False where the key to open it is gone."""
 
@@ -44,6 +47,8 @@ def show() -> ResponseReturnValue:
         company=company,
         secrets=[_view(company, which, name) for which, name in SHOWN.items()],
         webhook_address=settings().public_url + path,
+        phone_key=_view(company, Secret.RETELL_KEY, PHONE_KEY),
+        phone_address=settings().public_url + url_for("phone.receive", token=company.phone_token),
     )
 
 
