@@ -36,6 +36,7 @@ KEYS: dict[str, Callable[[Tenant], dict[str, str]]] = {
 
 OTHER_ARGUMENTS: dict[str, Callable[[Mapping[str, Row]], object]] = {
     "token": lambda rows: rows["companies"]["webhook_token"],
+    "phone_token": lambda rows: rows["companies"]["phone_token"],
     "token_id": lambda rows: rows["api_tokens"]["id"],
 }
 """What stands in an address and is no `<singular of a table>_id`."""

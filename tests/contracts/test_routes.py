@@ -89,7 +89,9 @@ def test_the_rows_that_strangers_do_not_find_are_there(
 
 @pytest.mark.parametrize("number", [LARGEST_ID + 1, 10**30, 0])
 def test_an_id_beyond_all_rows_is_404(app: Flask, at_admin: Visitor, number: int) -> None:
-    nowhere = {table.name: {"id": number} for table in OWNED} | {"companies": {"webhook_token": 0}}
+    nowhere = {table.name: {"id": number} for table in OWNED} | {
+        "companies": {"webhook_token": 0, "phone_token": 0}
+    }
     for each in behind_the_login(app, nowhere):
         if each.has_ids:
             response = at_admin.client.open(each.address, method=each.method)

@@ -47,6 +47,8 @@ def company_of_webhook_token(session: Session, token: str) -> int | None:
 def company_of_api_token(session: Session, token_hash: bytes) -> int | None:
     """The company whose API token this is the hash of, revoked or not."""
     return _scalar(session, "SELECT company_of_api_token(:key)", token_hash)
+
+
 def company_of_phone_token(session: Session, token: str) -> int | None:
     """The company whose telephone door's address carries this token."""
     return _scalar(session, "SELECT company_of_phone_token(:key)", token)

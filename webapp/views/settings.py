@@ -48,7 +48,8 @@ def show() -> ResponseReturnValue:
         secrets=[_view(company, which, name) for which, name in SHOWN.items()],
         webhook_address=settings().public_url + path,
         phone_key=_view(company, Secret.RETELL_KEY, PHONE_KEY),
-        phone_address=settings().public_url + url_for("phone.receive", token=company.phone_token),
+        phone_address=settings().public_url
+        + url_for("phone.receive", phone_token=company.phone_token),
     )
 
 

@@ -36,11 +36,11 @@ BAD_SIGNATURE = "phone.bad_signature"
 AUDITED_EVERY = timedelta(minutes=5)
 
 
-@blueprint.post("/webhooks/retell/<token>")
-def receive(token: str) -> ResponseReturnValue:
+@blueprint.post("/webhooks/retell/<phone_token>")
+def receive(phone_token: str) -> ResponseReturnValue:
     """Answer one function call: 401 signature, 404 token, 413 size, 422 no such request."""
     raw = _raw_body()
-    company_id = company_of_phone_token(db.session(), token)
+    company_id = company_of_phone_token(db.session(), phone_token)
     db.session.remove()
     if company_id is None:
         abort(404)
