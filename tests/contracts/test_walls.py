@@ -158,6 +158,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "intents": {"kind": "create", "status": "done", "finished_at": clock.now()},
     "discrepancies": {"type": "data_mismatch"},
     "deliveries": {"status": "applied"},
+    "remote_changes": {"kind": "created"},
     "notifications": {"type": "data_mismatch", "repeat_count": 1},
     "history_events": {"kind": "booked"},
     "audit_entries": {"actor": "system"},

@@ -10,6 +10,7 @@ from webapp.models import (  # noqa: F401
     history,
     intent,
     notification,
+    remote_change,
     run,
     service,
     tenancy,
