@@ -10,6 +10,7 @@ from tests.factories import (
     Person,
     Tenant,
     make_appointment,
+    make_delivery,
     make_discrepancy,
     make_notification,
     make_service,
@@ -50,6 +51,7 @@ def ids(make: Make, company: Tenant, admin: Person) -> dict[str, int]:
         "appointment_id": appointment_id,
         "discrepancy_id": make(make_discrepancy, company, appointment_id),
         "notification_id": make(make_notification, admin, appointment_id),
+        "delivery_id": make(make_delivery, company, appointment_id),
     }
 
 
@@ -76,7 +78,7 @@ def test_a_stranger_finds_no_row_of_ours(
 
 @pytest.mark.parametrize("number", [2**63, 10**30, 0])
 def test_an_id_beyond_all_rows_is_404(app: Flask, at_admin: Visitor, number: int) -> None:
-    names = ("appointment_id", "discrepancy_id", "notification_id")
+    names = ("appointment_id", "discrepancy_id", "notification_id", "delivery_id")
     for method, address, rule in _addresses(app, dict.fromkeys(names, number)):
         if rule.arguments:
             response = at_admin.client.open(address, method=method)
@@ -98,7 +100,7 @@ def test_a_strangers_ids_in_bodies_and_filters_are_404(
 
 
 def test_lists_show_a_stranger_nothing(at_stranger: Visitor, ids: dict[str, int]) -> None:
-    for path in ("/", "/appointments?period=all", "/reviews", "/notifications"):
+    for path in ("/", "/appointments?period=all", "/reviews", "/notifications", "/deliveries"):
         assert "Erika Beispiel" not in at_stranger.page(path)
 
 

@@ -10,6 +10,7 @@ from tests.factories import (
     Person,
     Tenant,
     make_appointment,
+    make_delivery,
     make_discrepancy,
     make_notification,
 )
@@ -33,6 +34,9 @@ PAGES = (
     "/reviews",
     "/reviews/1/pushes",
     "/notifications",
+    "/deliveries",
+    "/deliveries?text=nothing",
+    "/deliveries/1",
     "/profile",
     "/settings",
     "/pauses",
@@ -50,6 +54,7 @@ def pages(
     appointment = make(make_appointment, company, state=SyncState.ORPHANED_LOCAL, flagged=True)
     make(make_discrepancy, company, appointment)
     make(make_notification, admin, appointment)
+    make(make_delivery, company, appointment)
     at_admin.post("/profile/language", {"language": request.param})
     return {path: at_admin.get(path).text for path in PAGES}
 
@@ -117,12 +122,14 @@ def test_every_icon_is_in_the_sprite() -> None:
 
 
 def test_badges_and_marks_name_icons_of_the_sprite() -> None:
+    from webapp.views.delivery_words import DELIVERY_STATUSES
     from webapp.views.overview import CARDS
     from webapp.views.timeline import MARKS
     from webapp.views.wording import STATUSES, SYNC_STATES
 
     names = set(re.findall(r'<symbol id="([\w-]+)"', SPRITE.read_text()))
     badges = [*MARKS.values(), *STATUSES.values(), *SYNC_STATES.values()]
+    badges += DELIVERY_STATUSES.values()
     assert {badge.icon for badge in badges} | {card[3] for card in CARDS} <= names
 
 
