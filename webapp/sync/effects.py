@@ -117,6 +117,8 @@ def follow(
     follow_booking(appointment, booking)
     if appointment.status is AppointmentStatus.CANCELLED:
         appointment.cancellation_reason = _reason(arrival, booking)
+        # Of one that was moved before it was cancelled, and whose moves weren't told.
+        appointment.starts_at, appointment.ends_at = booking.start, booking.end
     record_agreement(session, appointment, booking, now=arrival.now)
     record(session, arrival, appointment, EventKind.WEBHOOK_APPLIED, **data)
     record(session, arrival, appointment, EventKind.PUSH_BACK_SUPPRESSED)
