@@ -155,8 +155,10 @@ def _bystander(desk: Desk) -> int:
 
 
 def _columns(desk: Desk, appointment_id: int) -> dict[str, Any]:
+    """What a delivery may change; proofs and verifications have an hour of their own."""
     row = desk.appointment(appointment_id)
-    return {column.name: getattr(row, column.name) for column in Appointment.__table__.columns}
+    names = ("status", "starts_at", "ends_at", "guests", "customer_id", "calcom_v2_booking_id")
+    return {name: getattr(row, name) for name in (*names, "calcom_sync_status", "base_starts_at")}
 
 
 def _assert_all_has_an_outcome(desk: Desk) -> None:

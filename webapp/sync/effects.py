@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from webapp.calcom.payloads import Booking
+from webapp.calcom.webhooks import Trigger
 from webapp.models.appointment import Appointment, AppointmentStatus, Origin
 from webapp.models.crossing import is_event_type_claimed_elsewhere, is_uid_claimed_elsewhere
 from webapp.models.delivery import READ_AGAIN, DeliveryStatus
@@ -94,6 +95,8 @@ def take_in(
                 session, booking, service, host=arrival.host, now=arrival.now
             )
             claim_uids(session, appointment.id, arrival.host, list(uids), arrival.now)
+            if appointment.status is AppointmentStatus.CANCELLED:
+                appointment.cancellation_reason = _reason(arrival, booking)
     except BookingClaimed:
         return _claimed_meanwhile(session, arrival, uids)
     except CustomerUnreachable:
@@ -160,8 +163,11 @@ def record(
 
 
 def _reason(arrival: Arrival, booking: Booking) -> str | None:
-    said = arrival.delivery.cancellation_reason or arrival.delivery.rejection_reason
-    return said or booking.cancellation_reason or None
+    """As the booking has it, else as its end was told; elsewhere in a delivery it is noise."""
+    delivery = arrival.delivery
+    is_end = delivery.trigger in (Trigger.CANCELLED, Trigger.REJECTED)
+    told = (delivery.cancellation_reason or delivery.rejection_reason) if is_end else ""
+    return booking.cancellation_reason or told or None
 
 
 def _claimed_meanwhile(session: Session, arrival: Arrival, uids: Sequence[str]) -> Effect:
