@@ -19,6 +19,7 @@ from webapp.models.remote_change import (
     Announcements,
     RemoteChange,
     RemoteChangeKind,
+    delete_changes_before,
     recent_announcements,
 )
 from webapp.models.tenancy import as_company
@@ -131,6 +132,8 @@ def test_many_changes_cost_as_many_statements_as_one(tenant: Tenant) -> None:
     assert note(tenant, *(seen(each, earlier) for each in range(250))) is None
     with as_company(tenant.id):
         assert len(db.session.scalars(select(RemoteChange)).all()) == 250
+        assert delete_changes_before(db.session(), earlier) == 0
+        assert delete_changes_before(db.session(), clock.now()) == 250
 
 
 def test_verification_notes_what_it_finds_moved_over_there(desk: Desk, tenant: Tenant) -> None:

@@ -150,3 +150,26 @@ def test_the_second_move_before_the_first_makes_no_second_appointment(
 
     assert len(desk.appointments()) == 1
     assert_it_ended_right(desk, life)
+
+
+def test_a_booking_told_after_its_cancellation_was_worked_off_is_cancelled_from_the_start(
+    desk: Desk, client: FlaskClient
+) -> None:
+    start = in_days(3)
+    uid = _book(desk, start)
+    desk.cal.change(uid, "cancel", reason="Ill")
+    bodies = [
+        _body(desk, number, trigger, uid, start)
+        for number, trigger in enumerate(("BOOKING_CREATED", "BOOKING_CANCELLED"))
+    ]
+
+    post(client, desk, bodies[1])
+    desk.work_through(6, step=6)
+    assert desk.appointments() == []
+    post(client, desk, bodies[0])
+    desk.work_through(12, step=6)
+
+    [appointment_id] = desk.appointments()
+    row = desk.appointment(appointment_id)
+    assert (row.status, row.cancellation_reason) == (AppointmentStatus.CANCELLED, "Ill")
+    assert desk.open_findings() == []

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import Index, Text, UniqueConstraint, func, select
+from sqlalchemy import CursorResult, Index, Text, UniqueConstraint, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.extensions import Base
@@ -113,3 +113,14 @@ def latest_missed(session: Session, limit: int) -> list[RemoteChange]:
             .limit(limit)
         )
     )
+
+
+def delete_changes_before(session: Session, before: datetime) -> int:
+    """Forget what changed before an instant; returns how many."""
+    result = session.execute(
+        delete(RemoteChange)
+        .where(RemoteChange.company_id == require_company_id(), RemoteChange.changed_at < before)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type
+    return result.rowcount
