@@ -100,6 +100,10 @@ translations: $(VENV)/dev.stamp ## collect the strings, update the catalogues, c
 	@$(VENV)/bin/pybabel -q update -i $(VENV)/messages.pot -d webapp/translations --no-fuzzy-matching
 	@exec $(VENV)/bin/pybabel -q compile -d webapp/translations
 
+.PHONY: bench-webhook
+bench-webhook: $(VENV)/dev.stamp ## the webhook's rate and latency beside one INSERT and COMMIT
+	@exec $(PY) -m benchmarks.webhook $(ARGS)
+
 .PHONY: run
 run: $(VENV)/demo.stamp ## the web server alone, with your settings or else the demo's
 	@exec $(SETTINGS) gunicorn --bind 127.0.0.1:$(PORT) --workers 2 --threads 4 \

@@ -21,6 +21,7 @@ from webapp.models.base import fold
 from webapp.models.company import Company, Secret
 from webapp.models.crossing import next_company_id
 from webapp.models.customer import Customer
+from webapp.models.delivery import Delivery, DeliveryStatus
 from webapp.models.discrepancy import Discrepancy, DiscrepancyType
 from webapp.models.notification import Notification, NotificationType
 from webapp.models.service import Service
@@ -267,6 +268,30 @@ def make_token(
         )
         db.session.commit()
     return Token(issued.id, tenant.id, issued.text)
+
+
+def make_delivery(tenant: Tenant, appointment_id: int | None = None, **columns: Any) -> int:
+    """A webhook that was worked off."""
+    number = next(_numbers)
+    body = {"triggerEvent": "BOOKING_CREATED", "payload": {"uid": f"uid{number:019}"}}
+    with as_company(tenant.id):
+        delivery = Delivery(
+            **{
+                "received_at": clock.now(),
+                "trigger": "BOOKING_CREATED",
+                "booking_uid": body["payload"]["uid"],  # type: ignore[index]
+                "body": body,
+                "body_hash": number.to_bytes(32, "big"),
+                "status": DeliveryStatus.APPLIED,
+                "due_at": clock.now(),
+                "finished_at": clock.now(),
+                "appointment_id": appointment_id,
+                **columns,
+            }
+        )
+        db.session.add(delivery)
+        db.session.commit()
+        return delivery.id
 
 
 def _customer(email: str, **columns: Any) -> Customer:

@@ -56,6 +56,17 @@ class Settings(BaseSettings):
         48, ge=24, le=720, description="How long the API remembers what it did for a key"
     )
     webhook_max_bytes: int = Field(262_144, ge=1024, description="Largest webhook body taken")
+    webhook_patience_seconds: float = Field(
+        300.0, ge=0, description="How late a webhook may come and still have announced its change"
+    )
+    webhook_silent_misses: int = Field(
+        3,
+        ge=1,
+        description="Unannounced changes in a day from which the webhook counts as silent",
+    )
+    webhook_silent_share: float = Field(
+        0.5, gt=0, le=1, description="And only where they are this share of the day's changes"
+    )
 
     phone_max_bytes: int = Field(
         1_048_576,

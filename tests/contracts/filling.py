@@ -42,6 +42,7 @@ NEEDS: dict[str, Row] = {
     "discrepancies": {"type": "data_mismatch"},
     "deliveries": {"status": "applied"},
     "phone_answers": {"function": "book_appointment"},
+    "remote_changes": {"kind": "created"},
     "notifications": {"type": "data_mismatch"},
 }
 """What a row of a table needs beyond a sample of each column's type; a function where it depends on

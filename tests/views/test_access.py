@@ -10,6 +10,7 @@ from tests.factories import (
     Person,
     Tenant,
     make_appointment,
+    make_delivery,
     make_discrepancy,
     make_notification,
 )
@@ -27,11 +28,12 @@ def ids(make: Make, company: Tenant, admin: Person) -> dict[str, int]:
         "appointment_id": appointment_id,
         "discrepancy_id": make(make_discrepancy, company, appointment_id),
         "notification_id": make(make_notification, admin, appointment_id),
+        "delivery_id": make(make_delivery, company, appointment_id),
     }
 
 
 def test_lists_show_a_stranger_nothing(at_stranger: Visitor, ids: dict[str, int]) -> None:
-    for path in ("/", "/appointments?period=all", "/reviews", "/notifications"):
+    for path in ("/", "/appointments?period=all", "/reviews", "/notifications", "/deliveries"):
         assert "Erika Beispiel" not in at_stranger.page(path)
 
 

@@ -16,6 +16,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from webapp.application import settings
+from webapp.jobs.haste import Haste
 from webapp.logs import log
 
 PEOPLE = "people"
@@ -26,7 +27,7 @@ PERIODIC = "periodic"
 NAMES = (PEOPLE, PUSHES, DELIVERIES, PERIODIC, VERIFICATION)
 
 PUSH_TIMEOUT_SECONDS = 60
-DELIVERY_TIMEOUT_SECONDS = 30
+DELIVERY_TIMEOUT_SECONDS = 40
 VERIFICATION_TIMEOUT_SECONDS = 300
 
 FAILURE_TTL_SECONDS = 7 * 24 * 3600
@@ -40,6 +41,9 @@ KINDS = {
     "proof": (DELIVERIES, "webapp.jobs.proof.prove", PUSH_TIMEOUT_SECONDS),
     "run": (VERIFICATION, "webapp.jobs.verification.run", VERIFICATION_TIMEOUT_SECONDS),
 }
+
+DELIVERIES_AT_ONCE_PER_SECOND = 20.0
+_delivery_haste = Haste(DELIVERIES_AT_ONCE_PER_SECOND)
 
 
 @cache
@@ -68,7 +72,9 @@ def enqueue_run(company_id: int, run_id: int) -> None:
 
 
 def enqueue_delivery(company_id: int, delivery_id: int) -> None:
-    hand_over("delivery", company_id, delivery_id)
+    """Hand a delivery over at once; of a flood only the first, the pulse brings the others."""
+    if _delivery_haste.allows():
+        hand_over("delivery", company_id, delivery_id)
 
 
 def hand_over(kind: str, company_id: int, row_id: int, connection: Redis | None = None) -> bool:

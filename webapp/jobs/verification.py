@@ -13,6 +13,7 @@ from webapp.jobs.queues import enqueue_run
 from webapp.logs import sync_log
 from webapp.models.run import RunStatus
 from webapp.models.tenancy import as_company
+from webapp.sync.announcements import Alarm
 from webapp.sync.connection import mark_connected, mark_disconnected
 from webapp.sync.intents import lock_appointment
 from webapp.sync.judge import record_verification
@@ -168,4 +169,9 @@ def _patience() -> Patience:
         grace=settings().absence_grace_seconds,
         gap=settings().absence_gap_seconds,
         retries=settings().verification_retry_seconds,
+        alarm=Alarm(
+            patience_seconds=settings().webhook_patience_seconds,
+            misses=settings().webhook_silent_misses,
+            share=settings().webhook_silent_share,
+        ),
     )

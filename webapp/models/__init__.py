@@ -13,6 +13,7 @@ from webapp.models import (  # noqa: F401
     intent,
     notification,
     phone_answer,
+    remote_change,
     run,
     service,
     tenancy,

@@ -1,10 +1,10 @@
 """Who did what with access, secrets, doors and policies: append-only (S12.7)."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, select
+from sqlalchemy import Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.extensions import Base
@@ -51,11 +51,30 @@ def record_audit(
     )
 
 
-def was_recorded_lately(session: Session, action: str, *, now: datetime, within: timedelta) -> bool:
-    """Whether the same act stands there already: what strangers cause must not fill the log."""
-    query = select(AuditEntry.id).where(
-        AuditEntry.company_id == require_company_id(),
-        AuditEntry.at > now - within,
-        AuditEntry.action == action,
+def record_audit_unless_since(
+    session: Session,
+    action: str,
+    subject: str,
+    *,
+    at: datetime,
+    since: datetime,
+    actor: Actor,
+    **data: Any,
+) -> bool:
+    """Append, unless this action is in the company's log since an instant: for what strangers can
+    cause as often as they like. Returns whether it was written."""
+    # One at a time, so that a flood in parallel writes one entry, too.
+    key = f"audit:{require_company_id()}:{action}"
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+    found = session.scalar(
+        select(AuditEntry.id)
+        .where(
+            AuditEntry.company_id == require_company_id(),
+            AuditEntry.at > since,
+            AuditEntry.action == action,
+        )
+        .limit(1)
     )
-    return session.scalar(query.limit(1)) is not None
+    if found is None:
+        record_audit(session, action, subject, at=at, actor=actor, **data)
+    return found is None

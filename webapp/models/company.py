@@ -71,6 +71,11 @@ class Company(Base):
     connection_error_code: Mapped[str | None]
     connection_checked_at: Mapped[datetime | None]
 
+    webhook_silent_since: Mapped[datetime | None]
+    """Since when changes on Cal.com go unannounced; None: nothing is amiss with the webhook."""
+    webhook_recovered_at: Mapped[datetime | None]
+    """When it was last heard again: what was missed before is over."""
+
     paused_at: Mapped[datetime | None]
     paused_by: Mapped[str | None]
 

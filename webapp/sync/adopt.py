@@ -1,11 +1,14 @@
 """Taking over what Cal.com has: a booking becomes an appointment, or an appointment follows it."""
 
+import re
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from webapp.calcom.payloads import Attendee, Booking
 from webapp.models.appointment import LIVE, Appointment, Origin
+from webapp.models.base import fold
 from webapp.models.company import Company
 from webapp.models.customer import Customer
 from webapp.models.service import Service
@@ -20,6 +23,8 @@ from webapp.sync.customers import (
     find_or_make_customer,
 )
 from webapp.sync.reconcile import our_status_for
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}")
 
 
 def follow_booking(appointment: Appointment, booking: Booking) -> None:
@@ -46,7 +51,7 @@ def import_booking(
         starts_at=booking.start,
         ends_at=booking.end,
         status=our_status_for(booking.status),
-        guests=[guest.email for guest in booking.attendees[1:] if guest.email],
+        guests=_guests(booking),
         created_at=now,
         created_by_origin=Origin.CALCOM,
         calcom_sync_status=SyncState.SYNCED,
@@ -68,10 +73,28 @@ def customer_of(session: Session, attendee: Attendee, company: Company, now: dat
         name=attendee.name,
         email=_readable_email(attendee.email),
         phone=_readable_phone(attendee.phone_number),
-        time_zone=attendee.time_zone or company.time_zone,
-        language=attendee.language or company.locale,
+        time_zone=attendee.time_zone if _is_zone(attendee.time_zone) else company.time_zone,
+        language=attendee.language if _LANGUAGE.fullmatch(attendee.language) else company.locale,
         now=now,
     )
+
+
+def _guests(booking: Booking) -> list[str]:
+    """The further attendees, each once, without the customer."""
+    first, *others = booking.attendees
+    named = [_readable_email(each) for each in (*(o.email for o in others), *booking.guests)]
+    by_folded = {fold(email): email for email in named if email}
+    by_folded.pop(fold(first.email), None)
+    return list(by_folded.values())
+
+
+def _is_zone(name: str) -> bool:
+    """A name that a stranger sent; one that doesn't exist would break every later push."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, KeyError, OSError):
+        return False
+    return True
 
 
 def _readable_email(email: str) -> str | None:

@@ -11,6 +11,7 @@ from webapp.models.discrepancy import DiscrepancyType, Resolution
 from webapp.models.history import EventKind, record_event
 from webapp.models.sync_state import SyncState
 from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement
+from webapp.sync.announcements import change_seen, note_changes
 from webapp.sync.connection import mark_connected, mark_disconnected
 from webapp.sync.findings import Finding, raise_finding
 from webapp.sync.intents import (
@@ -79,6 +80,8 @@ def _on_booking(
         appointment.verification_requested_at = now if look.is_by_person else None
         return Outcome.SUSPECTED
     if found:
+        change = change_seen(appointment, booking)
+        note_changes(session, [change] if change else [], now=now, alarm=patience.alarm)
         _flag_mismatch(session, appointment, booking, found, now)
         return Outcome.DISAGREED
     resolution = Resolution.RETRIED if look.is_by_person else Resolution.BY_ITSELF

@@ -27,6 +27,7 @@ from webapp.models.history import EventKind, record_event
 from webapp.models.service import Service
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import require_company_id
+from webapp.sync.announcements import USUAL_ALARM, Alarm
 from webapp.sync.carry import find_by_key, follow_chain
 from webapp.sync.intents import has_unfinished_intent, latest_intent, lock_appointment
 
@@ -84,6 +85,8 @@ class Patience:
     gap: float
     retries: Sequence[float]
     lag: float = 5.0
+    alarm: Alarm = USUAL_ALARM
+    """When changes that no webhook announced are told."""
 
 
 def request_verification(

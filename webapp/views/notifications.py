@@ -12,6 +12,7 @@ from webapp.views import htmx
 from webapp.views.access import find_or_404, require_person
 from webapp.views.pages import count_unread, render_page
 from webapp.views.paging import Cursor, behind, fetch_page, parse_cursor
+from webapp.views.wording import NOTIFICATION_PAGES
 from webapp.views.words import gettext as _
 
 blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
@@ -81,7 +82,7 @@ def _find(notification_id: int) -> Notification:
 def _address_of(item: Notification) -> str:
     if item.appointment_id is not None:
         return url_for("appointments.show", appointment_id=item.appointment_id)
-    return url_for("overview.show")
+    return url_for(NOTIFICATION_PAGES.get(item.type, "overview.show"))
 
 
 def _cursor_of(item: Notification) -> Cursor:

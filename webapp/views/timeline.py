@@ -122,7 +122,9 @@ def _resolved(data: Mapping[str, Any]) -> list[str]:
 
 
 def _reported(data: Mapping[str, Any]) -> list[str]:
-    return [str(data.get("trigger") or "")]
+    asked = _("The host asks to pick another time.") if data.get("asked_to_reschedule") else ""
+    read = _("Cal.com was asked for this.") if data.get("was_read") else ""
+    return [str(data.get("trigger") or ""), asked, read]
 
 
 def _reason(data: Mapping[str, Any]) -> str:

@@ -51,7 +51,11 @@ NOTIFICATIONS: dict[NotificationType, LazyString] = {
     NotificationType.VERIFICATION_ERROR: _l("Appointment could not be verified"),
     NotificationType.SYNC_FAILED: _l("Appointment could not be sent to Cal.com"),
     NotificationType.CONNECTION_BROKEN: _l("The connection to Cal.com is broken"),
+    NotificationType.WEBHOOK_SILENT: _l("Cal.com's webhook is silent"),
 }
+NOTIFICATION_PAGES = {NotificationType.WEBHOOK_SILENT: "deliveries.index"}
+"""Where an item leads that is about no appointment; the overview where nothing is said."""
+
 ORIGINS: dict[Origin, LazyString] = {
     Origin.RETELL: _l("Telephone"),
     Origin.ADMIN: _l("This desk"),
@@ -95,6 +99,7 @@ def register(app: Flask) -> None:
         STATUSES=STATUSES,
         DISCREPANCIES=DISCREPANCIES,
         NOTIFICATIONS=NOTIFICATIONS,
+        NOTIFICATION_PAGES=NOTIFICATION_PAGES,
         ORIGINS=ORIGINS,
         ROLES=ROLES,
     )

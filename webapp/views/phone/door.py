@@ -17,7 +17,7 @@ from webapp import clock
 from webapp.application import settings, vault
 from webapp.extensions import csrf, db
 from webapp.logs import log
-from webapp.models.audit import record_audit, was_recorded_lately
+from webapp.models.audit import Actor, record_audit_unless_since
 from webapp.models.company import Company, Secret
 from webapp.models.crossing import company_of_phone_token
 from webapp.models.tenancy import as_company, require_company_id
@@ -98,14 +98,15 @@ def _key(company: Company) -> str | None:
 def _audit_bad_signature(company: Company) -> None:
     """Once in a while: whoever knows the address could otherwise fill the audit log."""
     now = clock.now()
-    if not was_recorded_lately(db.session(), BAD_SIGNATURE, now=now, within=AUDITED_EVERY):
-        record_audit(
-            db.session(),
-            BAD_SIGNATURE,
-            f"company:{company.id}",
-            at=now,
-            address=request.remote_addr,
-        )
+    record_audit_unless_since(
+        db.session(),
+        BAD_SIGNATURE,
+        f"company:{company.id}",
+        at=now,
+        since=now - AUDITED_EVERY,
+        actor=Actor.SYSTEM,
+        address=request.remote_addr,
+    )
     db.session.commit()
     log("phone").warning("phone_bad_signature", company_id=require_company_id())
 
