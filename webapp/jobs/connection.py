@@ -32,8 +32,8 @@ def open_client(*, is_sweep: bool = False) -> Iterator[CalcomClient]:
     Reads the company and ends the transaction, so enter it between transactions. Its calls raise
     CircuitOpen or BudgetSpent where nothing may be sent now; `is_sweep`: nobody waits for them.
     """
-    base_url, host, key = _address_and_key()
-    gate = Gate(_breaker(), _budget(host, key), is_sweep=is_sweep)
+    base_url, host, key = address_and_key()
+    gate = Gate(company_breaker(), key_budget(host, key), is_sweep=is_sweep)
     with _make_client(base_url, key, gate) as client:
         try:
             yield client
@@ -106,8 +106,8 @@ def refuse_inside_transaction() -> None:
         raise TransactionOpenError("commit before calling Cal.com")
 
 
-def _address_and_key() -> tuple[str, str, str]:
-    """Base address, host and API key, read in a transaction that is over."""
+def address_and_key() -> tuple[str, str, str]:
+    """Base address, host and API key, read in a transaction that is over; raises Unauthorised."""
     company = db.session.get_one(Company, require_company_id())
     try:
         key = company.secret(Secret.API_KEY, vault())
@@ -134,7 +134,8 @@ def _make_client(base_url: str, key: str, gate: Gate) -> CalcomClient:
         raise Unauthorised("UNAUTHORIZED", "The Cal.com address or key cannot be used") from None
 
 
-def _breaker() -> Breaker:
+def company_breaker() -> Breaker:
+    """The current company's breaker, held by this caller."""
     fuse = Fuse(
         failures=settings().breaker_failures,
         open_seconds=settings().breaker_open_seconds,
@@ -144,7 +145,8 @@ def _breaker() -> Breaker:
     return Breaker(connect_for_web(settings().redis_url), require_company_id(), fuse)
 
 
-def _budget(host: str, key: str) -> Budget:
+def key_budget(host: str, key: str) -> Budget:
+    """The budget of a key, shared by all who use it on that host."""
     allowance = Allowance(
         calls=settings().calcom_calls_per_minute, people_share=settings().calcom_people_share
     )

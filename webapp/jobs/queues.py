@@ -38,6 +38,7 @@ KINDS = {
     "delivery": (DELIVERIES, "webapp.jobs.deliveries.work_off", DELIVERY_TIMEOUT_SECONDS),
     "verification": (PEOPLE, "webapp.jobs.verification.verify", PUSH_TIMEOUT_SECONDS),
     "proof": (DELIVERIES, "webapp.jobs.proof.prove", PUSH_TIMEOUT_SECONDS),
+    "reconnection": (PUSHES, "webapp.jobs.reconnection.reconnect", PUSH_TIMEOUT_SECONDS),
     "run": (VERIFICATION, "webapp.jobs.verification.run", VERIFICATION_TIMEOUT_SECONDS),
 }
 
@@ -65,6 +66,10 @@ def enqueue_verification(company_id: int, appointment_id: int) -> None:
 
 def enqueue_run(company_id: int, run_id: int) -> None:
     hand_over("run", company_id, run_id)
+
+
+def enqueue_reconnection(company_id: int, row_id: int) -> None:
+    hand_over("reconnection", company_id, row_id)
 
 
 def enqueue_delivery(company_id: int, delivery_id: int) -> None:

@@ -32,9 +32,11 @@ def after_error(
     pauses: Pauses,
 ) -> Settled:
     assert carried.error is not None  # noqa: S101 - narrows the type
-    intent.error_code = carried.error.code
+    decision = decide(
+        carried.error, intent.attempt_count + 1, pauses, key_works=carried.has_proved_key
+    )
+    carried.error.code = intent.error_code = decision.code
     intent.error_message = carried.error.detail or None
-    decision = decide(carried.error, intent.attempt_count + 1, pauses)
     match decision.verdict:
         case Verdict.WAIT:
             return wait(session, intent, decision, now)
@@ -61,7 +63,7 @@ def give_up(
     finish(intent, IntentStatus.FAILED, now, carried.error.code)
     following = waiting_intent(session, appointment.id)
     if following is not None:
-        inherit_doubt(following, intent)
+        _give_way(session, intent, following, carried.error.code, now)
         return Settled(next_intent_id=following.id)
     _flag(session, intent, appointment, carried, now)
     if appointment.is_known_to_calcom and isinstance(carried.error, (NotFound, CancelledThere)):
@@ -90,8 +92,8 @@ def _again(
     """Back to waiting, unless a newer wish waits already: then that one inherits the doubt."""
     following = waiting_intent(session, intent.appointment_id)
     if following is not None:
-        inherit_doubt(following, intent)
         finish(intent, IntentStatus.SUPERSEDED, now, "superseded")
+        _give_way(session, intent, following, decision.code, now)
         if kind is EventKind.PUSH_WAITS:
             following.due_at = max(following.due_at, now + timedelta(seconds=pause_seconds))
             return Settled()
@@ -108,6 +110,22 @@ def _again(
         again_at=intent.due_at.isoformat(),
     )
     return Settled()
+
+
+def _give_way(
+    session: Session, intent: Intent, following: Intent, code: str, now: datetime
+) -> None:
+    """A newer wish goes ahead, and looks for what this one may have left behind."""
+    inherit_doubt(following, intent)
+    record_event(
+        session,
+        intent.appointment_id,
+        EventKind.SUPERSEDED,
+        at=now,
+        intent_id=intent.id,
+        wish=intent.kind.value,
+        code=code,
+    )
 
 
 def _flag(
