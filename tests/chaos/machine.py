@@ -155,7 +155,7 @@ class Rush:
         query = "SELECT count(*) FROM history_events WHERE company_id = %s AND kind = 'lease_lost'"
         return self.machine.ask(query, self.company_id)[0]
 
-    def wait_until_done(self, number: int = PUSHES, seconds: float = 100) -> None:
+    def wait_until_done(self, number: int = PUSHES, seconds: float = 240) -> None:
         self.wait(lambda: self.done() >= number, seconds)
 
     def wait(self, is_so: Callable[[], bool], seconds: float) -> None:

@@ -24,7 +24,7 @@ from webapp.sandbox.server import RunningSandbox
 pytestmark = [
     pytest.mark.long,
     pytest.mark.processes,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(400),
     pytest.mark.xdist_group("real processes"),
 ]
 # Where nobody waits for a dead worker's lease to end, a shorter one spares the test half a minute.

@@ -16,9 +16,13 @@ from webapp import clock
 from webapp.extensions import db
 from webapp.jobs.queues import hand_over, job_id, waiting_job_ids
 from webapp.logs import log
-from webapp.models.crossing import due_rows
+from webapp.models.crossing import DueRow, due_rows
 
 BATCH = 5000
+OVERTAKES = "push"
+"""A person's change that comes from here was a dead worker's, or waits for its retry: it is older
+than what stands in the queue, and must not wait behind all that again."""
+
 LEADER_LOCK = 0x10C4_57E9
 """The advisory lock's number; any constant of our own does."""
 
@@ -31,10 +35,20 @@ def beat(connection: Redis) -> int:
         return 0
     waiting = waiting_job_ids(connection)
     fresh = [row for row in rows if job_id(*row) not in waiting]
-    handed = sum(hand_over(*row, connection=connection) for row in fresh)
+    handed = sum(_hand_over(row, connection) for row in _in_order_of_arrival(fresh))
     if handed:
         log("pulse").info("handed_over", rows=handed)
     return handed
+
+
+def _hand_over(row: DueRow, connection: Redis) -> bool:
+    return hand_over(*row, connection=connection, at_front=row.kind == OVERTAKES)
+
+
+def _in_order_of_arrival(rows: list[DueRow]) -> list[DueRow]:
+    """What overtakes arrives last first: each is put before the one before."""
+    overtaking = [row for row in rows if row.kind == OVERTAKES]
+    return overtaking[::-1] + [row for row in rows if row.kind != OVERTAKES]
 
 
 class Leadership:

@@ -76,7 +76,14 @@ def enqueue_delivery(company_id: int, delivery_id: int) -> None:
     hand_over("delivery", company_id, delivery_id)
 
 
-def hand_over(kind: str, company_id: int, row_id: int, connection: Redis | None = None) -> bool:
+def hand_over(
+    kind: str,
+    company_id: int,
+    row_id: int,
+    connection: Redis | None = None,
+    *,
+    at_front: bool = False,
+) -> bool:
     """Put a due row into its queue; False (and a log line) where Redis can't be reached."""
     queue_name, function, timeout = KINDS[kind]
     connection = connection or connect_for_web(settings().redis_url)
@@ -88,6 +95,7 @@ def hand_over(kind: str, company_id: int, row_id: int, connection: Redis | None 
             job_timeout=timeout,
             result_ttl=0,
             failure_ttl=FAILURE_TTL_SECONDS,
+            at_front=at_front,
         )
     except RedisError as error:
         log("queue").warning("enqueue_failed", kind=kind, error=type(error).__name__)

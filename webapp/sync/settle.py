@@ -176,7 +176,7 @@ def _record_pushed(
 
 
 def _has_mailed(session: Session, claim: Claim, carried: Carried) -> bool:
-    """Whether this change made Cal.com mail the customer: this try, or one it found the effect of."""
+    """Whether this change made Cal.com mail the customer, in this try or in one found done."""
     if claim.wish is None or claim.wish.attendee.email is None:
         return False
     if carried.writes_done:

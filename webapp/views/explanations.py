@@ -44,12 +44,8 @@ EXPLANATIONS = {
         _l("Nothing to do: Lockstep waits until Cal.com's limit is reset and goes on by itself."),
     ),
     "LISTING_LAGS": Explanation(
-        _l(
-            "An earlier try may have reached Cal.com, and its list of bookings may not show it yet."
-        ),
-        _l(
-            "Nothing to do: Lockstep looks again in a few seconds, so that nothing is booked twice."
-        ),
+        _l("An earlier try may have reached Cal.com, whose lists may not show it yet."),
+        _l("Nothing to do: Lockstep looks again in a moment, so that nothing is booked twice."),
     ),
     "CIRCUIT_OPEN": Explanation(
         _l("Cal.com failed several times in a row, so Lockstep is pausing before it tries again."),
