@@ -45,7 +45,7 @@ def test_the_state_of_breaker_and_budget_is_visible(
     use_up(app, company, failures=5, pause_seconds=30)
 
     page = at_admin.page("/settings")
-    assert "Left alone for a while" in page
+    assert "Held back" in page
     assert "5 failures in a row" in page
     assert "Cal.com asks us to wait until" in page
 

@@ -30,8 +30,8 @@ SHOWN: dict[Secret, LazyString] = {
 
 CIRCUITS: dict[Circuit, Badge] = {
     Circuit.CLOSED: Badge(_l("Cal.com answers"), "green", "check"),
-    Circuit.OPEN: Badge(_l("Left alone for a while"), "yellow", "clock"),
-    Circuit.TRIAL: Badge(_l("The next request tries"), "yellow", "refresh"),
+    Circuit.OPEN: Badge(_l("Held back"), "yellow", "clock"),
+    Circuit.TRIAL: Badge(_l("Being tried"), "yellow", "refresh"),
 }
 """What a breaker's state means to somebody who has never heard of breakers."""
 
