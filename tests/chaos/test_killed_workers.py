@@ -128,6 +128,25 @@ def test_a_worker_that_settles_after_its_lease_changes_nothing(
     assert desk.cal.mails() == list(act.mails)
 
 
+@pytest.mark.parametrize("news", LATE_NEWS)
+def test_a_worker_that_settles_while_another_carries_on_changes_nothing(
+    desk: Desk, settings: Settings, news: str
+) -> None:
+    appointment_id = desk.book(in_days(2))
+    slow = desk.claim(desk.intents(appointment_id)[0].id)
+    clock.advance(timedelta(seconds=settings.push_lease_seconds + 1))
+    quick = desk.claim(slow.intent_id)
+    before = everything(desk, appointment_id)
+
+    late = Carried(error=LATE_NEWS[news], operations=["create"])
+    assert desk.settle_claim(slow, late).was_lost
+
+    assert everything(desk, appointment_id) == before
+    assert not desk.carry_and_settle(quick).was_lost
+    assert_they_agree(desk, appointment_id)
+    assert desk.cal.mails() == ["created"]
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_worker_that_calls_after_its_lease_mails_nobody_twice(
     desk: Desk, settings: Settings, operation: str

@@ -320,10 +320,10 @@ WEBHOOKS = pytest.mark.parametrize("webhooks", [False, True], ids=["deaf", "with
 
 @pytest.fixture
 def world(
-    engine: Flask, sandbox: RunningSandbox, owner_engine: Engine, redis: Redis, webhooks: bool
+    patient: Flask, sandbox: RunningSandbox, owner_engine: Engine, redis: Redis, webhooks: bool
 ) -> Iterator[World]:
     with ExitStack() as stack:
-        door = stack.enter_context(serving(engine)) if webhooks else None
+        door = stack.enter_context(serving(patient)) if webhooks else None
         yield World(sandbox, owner_engine, redis, door)
 
 
