@@ -37,7 +37,7 @@ from tests.desk import Desk, in_days
 from webapp import clock
 from webapp.extensions import Base, db
 from webapp.jobs.inline import run_job
-from webapp.models.crossing import due_rows
+from webapp.models.crossing import DueRow, due_rows
 from webapp.sandbox.server import RunningSandbox
 
 MOST_APPOINTMENTS = 4
@@ -112,6 +112,9 @@ class Storm(RuleBasedStateMachine):
         self.day.enter_context(clock.restored())
         clock.advance(MORNING - clock.now())
         self.acts: dict[int, Counter[str]] = {}
+        self.cancelled: set[int] = set()
+        self.delayed: list[DueRow] = []
+        self.is_paused = False
 
     @initialize()
     def begin(self) -> None:
@@ -137,6 +140,7 @@ class Storm(RuleBasedStateMachine):
     def cancel(self, data: st.DataObject) -> None:
         appointment_id = data.draw(st.sampled_from(self.live()))
         self.desk.cancel(appointment_id)
+        self.cancelled.add(appointment_id)
         self.acts[appointment_id]["cancelled"] += 1
 
     @rule(
@@ -177,6 +181,38 @@ class Storm(RuleBasedStateMachine):
             run_job(*row)
         self.let_webhooks_arrive()
 
+    @rule()
+    def let_jobs_be_delayed(self) -> None:
+        """They stand in a queue while what they are about goes on changing."""
+        self.delayed += due_rows(db.session(), clock.now(), 1000)
+        db.session.rollback()
+
+    @precondition(lambda self: self.delayed)
+    @rule()
+    def do_delayed_jobs(self) -> None:
+        rows, self.delayed = self.delayed, []
+        for row in rows:
+            run_job(*row)
+        self.let_webhooks_arrive()
+
+    @precondition(lambda self: self.acts)
+    @rule(data=st.data(), wish=st.sampled_from(["retry", "ask_to_verify"]))
+    def press_a_button(self, data: st.DataObject, wish: str) -> None:
+        getattr(self.desk, wish)(data.draw(st.sampled_from(list(self.acts))))
+
+    @precondition(lambda self: self.acts)
+    @rule(data=st.data())
+    def push_again(self, data: st.DataObject) -> None:
+        """Warrants one more mail, of whichever kind it takes."""
+        appointment_id = data.draw(st.sampled_from(list(self.acts)))
+        if self.desk.push_again(appointment_id):
+            self.acts[appointment_id].update(self.pushable(appointment_id))
+
+    @rule()
+    def pause_or_resume(self) -> None:
+        self.is_paused = not self.is_paused
+        self.desk.pause() if self.is_paused else self.desk.resume()
+
     @rule(seconds=st.integers(1, 60))
     def let_time_pass(self, seconds: int) -> None:
         self.move_clocks(seconds)
@@ -216,6 +252,7 @@ class Storm(RuleBasedStateMachine):
 
     def quieten(self) -> None:
         self.desk.cal.heal()
+        self.desk.resume()
         for _ in range(QUIET_MINUTES * 2):
             self.work()
             self.move_clocks(30)
@@ -260,7 +297,13 @@ class Storm(RuleBasedStateMachine):
         assert not sent
 
     def live(self) -> list[int]:
-        return [each for each in self.acts if not self.acts[each]["cancelled"]]
+        return [each for each in self.acts if each not in self.cancelled]
+
+    def pushable(self, appointment_id: int) -> Counter[str]:
+        """The mails that one push may bring: of a new booking, of a move, or of the end."""
+        if appointment_id in self.cancelled:
+            return Counter(cancelled=1)
+        return Counter(created=1, rescheduled=1)
 
     def hour(self, number: int) -> int:
         """Each appointment has its own time of day: nobody takes another's slot."""
