@@ -99,6 +99,11 @@ class Machine:
         assert row is not None, query
         return tuple(row)
 
+    def change(self, statement: str) -> None:
+        address = self.postgres.database_owner_url.replace("+psycopg", "")
+        with psycopg.connect(address) as connection:
+            connection.execute(statement)
+
     def _env(self, settings: dict[str, str]) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "HOME": "/", **self.environment, **settings}
 

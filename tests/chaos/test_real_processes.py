@@ -10,12 +10,13 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 from flask import Flask
+from redis import Redis
 
 from tests.chaos.machine import Machine, Rush, Visitor, children_of, kill_9, running_machine
 from tests.processes.conftest import eventually, is_alive
@@ -50,6 +51,9 @@ def machine(own_machine: Machine) -> Iterator[Machine]:
     own_machine.redis.start()
     yield own_machine
     own_machine.end_all()
+    own_machine.postgres.start()
+    # What a failed test left undone must not keep the next one's workers busy.
+    own_machine.change("UPDATE companies SET paused_at = now(), paused_by = 'the end'")
 
 
 @pytest.fixture
@@ -77,13 +81,17 @@ def tell(what: str) -> None:
 def stop_in_the_middle(rush: Rush, workers: list[psutil.Process]) -> list[psutil.Process]:
     """Suspend all workers while each carries a push; returns the children, suspended too."""
     for _ in range(200):
+        for worker in workers:
+            worker.suspend()
         children = children_of(*workers)
-        for process in [*workers, *children]:
-            process.suspend()
-        if len(children) == len(workers) == rush.in_flight() and rush.done() >= A_BEGINNING:
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.suspend()
+        if len(children) == len(workers) == rush.in_flight():
             return children
         for process in [*workers, *children]:
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
         time.sleep(0.05)
     raise AssertionError("the workers never carried a push both at once")
 
@@ -209,8 +217,6 @@ def look_around(visitor: Visitor, seconds: float) -> set[int]:
 
 
 def flush(machine: Machine) -> None:
-    from redis import Redis
-
     with Redis.from_url(machine.redis.url) as connection:
         connection.flushall()
 

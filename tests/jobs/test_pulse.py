@@ -61,6 +61,22 @@ def test_what_a_dead_worker_held_goes_ahead_of_what_waits(desk: Desk, redis: Red
     assert [job.args[1] for job in queue(PEOPLE, redis).jobs] == [held, *later]
 
 
+def test_what_waits_for_its_retry_queues_up_behind_what_came_before(
+    desk: Desk, redis: Redis
+) -> None:
+    """Else a company whose Cal.com is away would keep the workers from everybody else."""
+    desk.cal.fail({"kind": "status", "status": 503, "operation": "bookings.create"})
+    tried = desk.intents(desk.book(in_days(2)))[0].id
+    desk.work()
+    fresh = desk.intents(desk.book(in_days(3)))[0].id
+    enqueue_push(desk.company.id, fresh)
+    clock.advance(timedelta(seconds=10))
+
+    pulse.beat(redis)
+
+    assert [job.args[1] for job in queue(PEOPLE, redis).jobs] == [fresh, tried]
+
+
 def test_after_a_flushed_redis_what_waits_keeps_its_order(desk: Desk, redis: Redis) -> None:
     booked = [desk.intents(desk.book(in_days(2, hour)))[0].id for hour in (8, 9, 10)]
 

@@ -11,6 +11,7 @@ from webapp import clock
 from webapp.calcom.errors import Rejected
 from webapp.extensions import db
 from webapp.jobs.connection import TransactionOpenError, open_client
+from webapp.jobs.inline import run_job
 from webapp.models.appointment import AppointmentStatus
 from webapp.models.company import Company
 from webapp.models.sync_state import SyncState
@@ -353,3 +354,15 @@ def test_a_try_begins_no_call_that_could_outlast_its_lease(desk: Desk) -> None:
     assert carried.operations == ["get"]
     assert (carried.error and carried.error.code, carried.is_in_doubt) == ("TIMEOUT", False)
     assert desk.cal.mails() == ["created"]
+
+
+def test_what_one_worker_holds_no_other_claims(desk: Desk) -> None:
+    """The same job twice, the second while the first is being carried."""
+    [intent] = desk.intents(desk.book(in_days(2)))
+    held = desk.claim(intent.id)
+
+    run_job("push", desk.company.id, intent.id)
+
+    [row] = desk.intents(held.appointment_id)
+    assert row.lease_token == held.token
+    assert desk.cal.operations() == []

@@ -17,12 +17,10 @@ from webapp.extensions import db
 from webapp.jobs.queues import hand_over, job_id, waiting_job_ids
 from webapp.logs import log
 from webapp.models.crossing import DueRow, due_rows
+from webapp.models.tenancy import as_company
+from webapp.sync.intents import expired_intents
 
 BATCH = 5000
-OVERTAKES = "push"
-"""A person's change that comes from here was a dead worker's, or waits for its retry: it is older
-than what stands in the queue, and must not wait behind all that again."""
-
 LEADER_LOCK = 0x10C4_57E9
 """The advisory lock's number; any constant of our own does."""
 
@@ -35,20 +33,24 @@ def beat(connection: Redis) -> int:
         return 0
     waiting = waiting_job_ids(connection)
     fresh = [row for row in rows if job_id(*row) not in waiting]
-    handed = sum(_hand_over(row, connection) for row in _in_order_of_arrival(fresh))
+    held = _held_by_the_dead(fresh)
+    handed = sum(hand_over(*row, connection=connection, at_front=True) for row in held)
+    handed += sum(hand_over(*row, connection=connection) for row in fresh if row not in held)
     if handed:
         log("pulse").info("handed_over", rows=handed)
     return handed
 
 
-def _hand_over(row: DueRow, connection: Redis) -> bool:
-    return hand_over(*row, connection=connection, at_front=row.kind == OVERTAKES)
-
-
-def _in_order_of_arrival(rows: list[DueRow]) -> list[DueRow]:
-    """What overtakes arrives last first: each is put before the one before."""
-    overtaking = [row for row in rows if row.kind == OVERTAKES]
-    return overtaking[::-1] + [row for row in rows if row.kind != OVERTAKES]
+def _held_by_the_dead(rows: list[DueRow]) -> list[DueRow]:
+    """The pushes whose lease ran out: they have waited long enough, and don't queue up again."""
+    pushes = [row for row in rows if row.kind == "push"]
+    held: set[tuple[int, int]] = set()
+    for company_id in {row.company_id for row in pushes}:
+        with as_company(company_id):
+            expired = expired_intents(db.session(), now=clock.now())
+            db.session.rollback()
+        held |= {(company_id, intent_id) for intent_id in expired}
+    return [row for row in pushes if (row.company_id, row.id) in held]
 
 
 class Leadership:

@@ -104,6 +104,19 @@ def unfinished_intent(session: Session, appointment_id: int) -> Intent | None:
     )
 
 
+def expired_intents(session: Session, *, now: datetime) -> list[int]:
+    """The current company's intents that a dead worker, or one too slow, still holds."""
+    return list(
+        session.scalars(
+            select(Intent.id).where(
+                Intent.company_id == require_company_id(),
+                Intent.status == IntentStatus.IN_FLIGHT,
+                Intent.lease_until <= now,
+            )
+        )
+    )
+
+
 def code_of_failed_push(session: Session, appointment_id: int) -> str | None:
     """Why the appointment's last intent was given up, if it was."""
     last = _given_up(session, appointment_id)

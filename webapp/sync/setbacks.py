@@ -35,15 +35,16 @@ def after_error(
     decision = decide(
         carried.error, intent.attempt_count + 1, pauses, key_works=carried.has_proved_key
     )
+    is_news = intent.error_code != decision.code
     carried.error.code = intent.error_code = decision.code
     intent.error_message = carried.error.detail or None
     match decision.verdict:
         case Verdict.WAIT:
-            return wait(session, intent, decision, now)
+            return wait(session, intent, decision, now, is_news=is_news)
         case Verdict.DISCONNECT:
             mark_disconnected(session, decision.code, now=now)
             _flag(session, intent, appointment, carried, now)
-            return wait(session, intent, decision, now)
+            return wait(session, intent, decision, now, is_news=is_news)
         case Verdict.RETRY | Verdict.FLAGGED_RETRY:
             intent.attempt_count += 1
             if decision.verdict is Verdict.FLAGGED_RETRY:
@@ -72,8 +73,14 @@ def give_up(
     return Settled()
 
 
-def wait(session: Session, intent: Intent, decision: Decision, now: datetime) -> Settled:
-    return _again(session, intent, EventKind.PUSH_WAITS, decision, now, decision.pause_seconds)
+def wait(
+    session: Session, intent: Intent, decision: Decision, now: datetime, *, is_news: bool = True
+) -> Settled:
+    """Back to waiting, unspent. Waiting on for the same reason is no news for the timeline."""
+    kind = EventKind.PUSH_WAITS
+    return _again(
+        session, intent, kind, decision, now, decision.pause_seconds, is_silent=not is_news
+    )
 
 
 def _retry(session: Session, intent: Intent, decision: Decision, now: datetime) -> Settled:
@@ -88,6 +95,8 @@ def _again(
     decision: Decision,
     now: datetime,
     pause_seconds: float,
+    *,
+    is_silent: bool = False,
 ) -> Settled:
     """Back to waiting, unless a newer wish waits already: then that one inherits the doubt."""
     following = waiting_intent(session, intent.appointment_id)
@@ -100,6 +109,8 @@ def _again(
         return Settled(next_intent_id=following.id)
     leave_flight(intent, IntentStatus.WAITING)
     intent.due_at = now + timedelta(seconds=pause_seconds)
+    if is_silent:
+        return Settled()
     record_event(
         session,
         intent.appointment_id,
