@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from redis import Redis
+from sqlalchemy import select
 
 from tests.desk import Desk, in_days
 from tests.factories import make_person
@@ -15,6 +16,7 @@ from webapp.jobs import schedule
 from webapp.jobs.inline import run_job
 from webapp.jobs.queues import NAMES, queue
 from webapp.models.company import Company
+from webapp.models.notification import Notification
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
 from webapp.models.user import Role
@@ -73,6 +75,18 @@ def test_it_is_asked_for_once_in_its_pause_and_not_at_all_once_it_is_well(
 
     assert [tick(desk, redis) for _ in range(3)] == [1, 0, 0]
     assert desk.cal.operations().count("me") == calls + 1
+
+
+def test_it_is_told_once_however_often_the_key_is_refused(desk: Desk, redis: Redis) -> None:
+    make_person(desk.company, Role.ADMIN)
+    break_connection(desk)
+
+    for _ in range(2):
+        clock.advance(timedelta(seconds=settings().reconnect_seconds))
+        assert tick(desk, redis) == 1
+
+    with as_company(desk.company.id):
+        assert list(db.session.scalars(select(Notification.repeat_count))) == [1]
 
 
 def test_where_a_push_waits_that_push_asks(desk: Desk, redis: Redis) -> None:
