@@ -17,6 +17,7 @@ from webapp.models.run import PeriodicSlot, Run
 from webapp.models.tenancy import as_company
 
 pytestmark = pytest.mark.usefixtures("engine")
+ENTRIES = {f"tick-{name}" for name in schedule.TASKS}
 
 
 def runs_of(company: Tenant) -> int:
@@ -90,7 +91,7 @@ def test_an_entry_whose_job_is_gone_is_put_back(redis: Redis) -> None:
     schedule.assert_list(redis)
     schedule.hand_over_due(redis)
 
-    assert queue(PERIODIC, redis).job_ids == ["tick-verification"]
+    assert set(queue(PERIODIC, redis).job_ids) == ENTRIES
 
 
 def test_an_unreadable_entry_does_not_stop_the_others(redis: Redis) -> None:
@@ -100,8 +101,8 @@ def test_an_unreadable_entry_does_not_stop_the_others(redis: Redis) -> None:
 
     schedule.hand_over_due(redis)
 
-    assert queue(PERIODIC, redis).job_ids == ["tick-verification"]
-    assert redis.zcard(Scheduler.scheduled_jobs_key) == 1
+    assert set(queue(PERIODIC, redis).job_ids) == ENTRIES
+    assert redis.zcard(Scheduler.scheduled_jobs_key) == len(ENTRIES)
 
 
 def test_a_handed_over_entry_comes_again_and_is_json(redis: Redis) -> None:
@@ -111,6 +112,6 @@ def test_a_handed_over_entry_comes_again_and_is_json(redis: Redis) -> None:
 
     job = JsonJob.fetch("tick-verification", connection=redis)
     assert job.data.startswith(b'["webapp.jobs.schedule.tick"')
-    [(_, next_at)] = redis.zrange(Scheduler.scheduled_jobs_key, 0, -1, withscores=True)
+    next_at = redis.zscore(Scheduler.scheduled_jobs_key, "tick-verification")
     pause = next_at - datetime.now(UTC).timestamp()
     assert 0 < pause <= schedule.TICK_SECONDS

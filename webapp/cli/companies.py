@@ -9,6 +9,7 @@ from webapp.calcom.errors import CalcomError, Unauthorised
 from webapp.cli.asking import acting_for, ask, refusing_politely
 from webapp.extensions import db
 from webapp.jobs.connection import open_client
+from webapp.jobs.traffic import Traffic, read_traffic
 from webapp.jobs.verification import run as run_verification
 from webapp.models.company import Company
 from webapp.models.crossing import company_ids, next_company_id
@@ -16,6 +17,7 @@ from webapp.models.run import Run, RunScope
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.connection import mark_connected, mark_disconnected
 from webapp.sync.onboarding import connect_company, connect_phone, create_company
+from webapp.sync.pausing import waiting_changes
 from webapp.sync.runs import start_run
 
 company = AppGroup("company", help="Make, connect and check companies.")
@@ -54,6 +56,21 @@ def list_companies_command() -> None:
             row = db.session.get_one(Company, company_id)
             state = "no key" if row.calcom_api_key is None else row.connection_state.value
             click.echo(f"{row.slug}\t{row.name}\t{row.calcom_base_url}\t{state}")
+
+
+@company.command("status")
+@click.argument("slug", required=False)
+def show_status_command(slug: str | None) -> None:
+    """Whether changes reach Cal.com: connection, pause, breaker, calls used, changes under way."""
+    if slug is not None:
+        with acting_for(slug):
+            _say_status()
+        return
+    ids = company_ids(db.session())
+    db.session.rollback()
+    for company_id in ids:
+        with as_company(company_id):
+            _say_status()
 
 
 @company.command("connect")
@@ -136,6 +153,29 @@ def verify_company_command(slug: str) -> None:
         )
         if run.error_code:
             raise click.ClickException(f"the run ended early: {run.error_code}")
+
+
+def _say_status() -> None:
+    traffic = read_traffic()
+    row = db.session.get_one(Company, require_company_id())
+    state = "no key" if row.calcom_api_key is None else row.connection_state.value
+    since = f"{row.paused_at:%Y-%m-%d %H:%M}Z" if row.paused_at else ""
+    pause = f"paused by {row.paused_by} since {since}" if since else ""
+    waiting = f"{waiting_changes(db.session())} changes under way"
+    parts = [row.slug, f"connection {state}", pause, *_traffic_words(traffic), waiting]
+    click.echo("\t".join(part for part in parts if part))
+
+
+def _traffic_words(traffic: Traffic | None) -> list[str]:
+    if traffic is None:
+        return ["breaker and budget unknown: Redis is away"]
+    breaker, budget = traffic.breaker, traffic.budget
+    until = f" until {breaker.open_until:%H:%M:%S}Z" if breaker.open_until else ""
+    words = [f"breaker {breaker.circuit.value}{until}, {breaker.failures} failures in a row"]
+    if budget is not None:
+        wait = f", waits until {budget.paused_until:%H:%M:%S}Z" if budget.paused_until else ""
+        words.append(f"{budget.used} of {budget.limit} calls a minute{wait}")
+    return words
 
 
 def webhook_address() -> str:

@@ -35,9 +35,10 @@ def open_client(
     CircuitOpen or BudgetSpent where nothing may be sent now; `is_sweep`: nobody waits for them.
     `hurry_seconds`: somebody on the telephone waits, so each call ends by then.
     """
-    base_url, host, key = _address_and_key()
+    base_url, host, key = address_and_key()
     is_hurried = hurry_seconds is not None
-    gate = Gate(_breaker(), _budget(host, key), is_sweep=is_sweep, is_hurried=is_hurried)
+    breaker, budget = company_breaker(), key_budget(host, key)
+    gate = Gate(breaker, budget, is_sweep=is_sweep, is_hurried=is_hurried)
     with _make_client(base_url, key, gate, hurry_seconds) as client:
         try:
             yield client
@@ -118,8 +119,8 @@ def refuse_inside_transaction() -> None:
         raise TransactionOpenError("commit before calling Cal.com")
 
 
-def _address_and_key() -> tuple[str, str, str]:
-    """Base address, host and API key, read in a transaction that is over."""
+def address_and_key() -> tuple[str, str, str]:
+    """Base address, host and API key, read in a transaction that is over; raises Unauthorised."""
     company = db.session.get_one(Company, require_company_id())
     try:
         key = company.secret(Secret.API_KEY, vault())
@@ -146,7 +147,8 @@ def _make_client(base_url: str, key: str, gate: Gate, hurry_seconds: float | Non
         raise Unauthorised("UNAUTHORIZED", "The Cal.com address or key cannot be used") from None
 
 
-def _breaker() -> Breaker:
+def company_breaker() -> Breaker:
+    """The current company's breaker, held by this caller."""
     fuse = Fuse(
         failures=settings().breaker_failures,
         open_seconds=settings().breaker_open_seconds,
@@ -156,7 +158,8 @@ def _breaker() -> Breaker:
     return Breaker(connect_for_web(settings().redis_url), require_company_id(), fuse)
 
 
-def _budget(host: str, key: str) -> Budget:
+def key_budget(host: str, key: str) -> Budget:
+    """The budget of a key, shared by all who use it on that host."""
     allowance = Allowance(
         calls=settings().calcom_calls_per_minute, people_share=settings().calcom_people_share
     )

@@ -39,6 +39,7 @@ KINDS = {
     "delivery": (DELIVERIES, "webapp.jobs.deliveries.work_off", DELIVERY_TIMEOUT_SECONDS),
     "verification": (PEOPLE, "webapp.jobs.verification.verify", PUSH_TIMEOUT_SECONDS),
     "proof": (DELIVERIES, "webapp.jobs.proof.prove", PUSH_TIMEOUT_SECONDS),
+    "reconnection": (PUSHES, "webapp.jobs.reconnection.reconnect", PUSH_TIMEOUT_SECONDS),
     "run": (VERIFICATION, "webapp.jobs.verification.run", VERIFICATION_TIMEOUT_SECONDS),
 }
 
@@ -71,13 +72,24 @@ def enqueue_run(company_id: int, run_id: int) -> None:
     hand_over("run", company_id, run_id)
 
 
+def enqueue_reconnection(company_id: int, row_id: int) -> None:
+    hand_over("reconnection", company_id, row_id)
+
+
 def enqueue_delivery(company_id: int, delivery_id: int) -> None:
     """Hand a delivery over at once; of a flood only the first, the pulse brings the others."""
     if _delivery_haste.allows():
         hand_over("delivery", company_id, delivery_id)
 
 
-def hand_over(kind: str, company_id: int, row_id: int, connection: Redis | None = None) -> bool:
+def hand_over(
+    kind: str,
+    company_id: int,
+    row_id: int,
+    connection: Redis | None = None,
+    *,
+    at_front: bool = False,
+) -> bool:
     """Put a due row into its queue; False (and a log line) where Redis can't be reached."""
     queue_name, function, timeout = KINDS[kind]
     connection = connection or connect_for_web(settings().redis_url)
@@ -89,6 +101,7 @@ def hand_over(kind: str, company_id: int, row_id: int, connection: Redis | None 
             job_timeout=timeout,
             result_ttl=0,
             failure_ttl=FAILURE_TTL_SECONDS,
+            at_front=at_front,
         )
     except RedisError as error:
         log("queue").warning("enqueue_failed", kind=kind, error=type(error).__name__)

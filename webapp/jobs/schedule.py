@@ -19,24 +19,35 @@ from sqlalchemy.orm import Session
 from webapp import clock
 from webapp.application import settings
 from webapp.extensions import db
-from webapp.jobs.queues import PERIODIC, JsonJob, enqueue_run
+from webapp.jobs.queues import PERIODIC, JsonJob, enqueue_reconnection, enqueue_run
 from webapp.logs import log
 from webapp.models.company import Company
 from webapp.models.crossing import company_ids
 from webapp.models.run import RunScope, take_slot
 from webapp.models.tenancy import as_company, require_company_id
+from webapp.sync.connection import needs_asking
 from webapp.sync.runs import start_run
 
 TICK_SECONDS = 30
 
 
+def _always(_session: Session, _now: datetime) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A periodic check: its name, its slot at an instant, and what a newly taken slot starts."""
+    """A periodic check: its name, its slot at an instant, and what a newly taken slot starts.
+
+    `is_wanted`: whether the company needs it at all; else no slot is taken. `hand_over` gets the
+    company and what `begin` returned.
+    """
 
     name: str
     slot_at: Callable[[datetime], str]
     begin: Callable[[Session, datetime], int | None]
+    is_wanted: Callable[[Session, datetime], bool] = _always
+    hand_over: Callable[[int, int], None] = enqueue_run
 
 
 def verification_slot(now: datetime) -> str:
@@ -54,7 +65,28 @@ def begin_verification(session: Session, now: datetime) -> int | None:
     return start_run(session, scope=RunScope.SCHEDULED, now=now)
 
 
-TASKS = {task.name: task for task in (Task("verification", verification_slot, begin_verification),)}
+def reconnection_slot(now: datetime) -> str:
+    """The slot of asking a refused key again: how many of its pauses have passed since 1970."""
+    return str(int(now.timestamp() // settings().reconnect_seconds))
+
+
+def begin_reconnection(_session: Session, _now: datetime) -> int:
+    return require_company_id()
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task("verification", verification_slot, begin_verification),
+        Task(
+            "reconnection",
+            reconnection_slot,
+            begin_reconnection,
+            is_wanted=needs_asking,
+            hand_over=enqueue_reconnection,
+        ),
+    )
+}
 
 
 def tick(task_name: str) -> None:
@@ -69,13 +101,15 @@ def tick(task_name: str) -> None:
 
 def _begin_if_due(task: Task, company_id: int) -> None:
     now = clock.now()
-    run_id = None
-    if take_slot(db.session(), task.name, task.slot_at(now), now):
-        run_id = task.begin(db.session(), now)
+    row_id = None
+    if task.is_wanted(db.session(), now) and take_slot(
+        db.session(), task.name, task.slot_at(now), now
+    ):
+        row_id = task.begin(db.session(), now)
     db.session.commit()
-    if run_id is not None:
+    if row_id is not None:
         log("schedule").info("slot_begun", task=task.name, company_id=company_id)
-        enqueue_run(company_id, run_id)
+        task.hand_over(company_id, row_id)
 
 
 def assert_list(connection: Redis) -> None:

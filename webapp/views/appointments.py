@@ -16,6 +16,7 @@ from webapp.models.history import HistoryEvent, timeline
 from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
 from webapp.models.user import User
+from webapp.sync.mailing import foresee_mail_of_pushing_again
 from webapp.sync.review import push_again, request_retry
 from webapp.sync.verify import request_verification
 from webapp.views import htmx
@@ -88,8 +89,12 @@ def retry(appointment_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:appointment_id>/pushes")
 @acting
 def confirm_push(appointment_id: int) -> ResponseReturnValue:
+    appointment = find_appointment(appointment_id)
     return render_confirmation(
-        "pushes", find_appointment(appointment_id), back=_back_to(appointment_id)
+        "pushes",
+        appointment,
+        back=_back_to(appointment_id),
+        mail=foresee_mail_of_pushing_again(db.session(), appointment),
     )
 
 

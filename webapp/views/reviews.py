@@ -9,6 +9,7 @@ from webapp.jobs.queues import enqueue_push, enqueue_verification
 from webapp.models.appointment import Appointment
 from webapp.models.discrepancy import Discrepancy, DiscrepancyType
 from webapp.models.sync_state import SyncState
+from webapp.sync.mailing import foresee_mail_of_pushing_again
 from webapp.sync.review import push_again, request_retry
 from webapp.views import htmx
 from webapp.views.access import LARGEST_ID, acting, require_person
@@ -69,7 +70,11 @@ def retry(discrepancy_id: int) -> ResponseReturnValue:
 def confirm_push(discrepancy_id: int) -> ResponseReturnValue:
     finding = _find(discrepancy_id)
     return render_confirmation(
-        "pushes", finding.appointment, back=url_for(".index"), discrepancy_id=discrepancy_id
+        "pushes",
+        finding.appointment,
+        back=url_for(".index"),
+        discrepancy_id=discrepancy_id,
+        mail=foresee_mail_of_pushing_again(db.session(), finding.appointment),
     )
 
 

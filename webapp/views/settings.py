@@ -8,12 +8,16 @@ from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
 from webapp.application import settings, vault
+from webapp.calcom.breaker import Circuit
 from webapp.extensions import db
+from webapp.jobs.traffic import read_traffic
 from webapp.models.company import Company, Secret
 from webapp.models.tenancy import require_company_id
 from webapp.models.vault import VaultError, fingerprint, last_four
+from webapp.sync.pausing import waiting_changes
 from webapp.views.access import admins_only
 from webapp.views.pages import render_page
+from webapp.views.wording import Badge
 
 blueprint = Blueprint("settings", __name__, url_prefix="/settings")
 
@@ -25,6 +29,12 @@ SHOWN: dict[Secret, LazyString] = {
 
 
 PHONE_KEY = _l("Retell API key")
+CIRCUITS: dict[Circuit, Badge] = {
+    Circuit.CLOSED: Badge(_l("Cal.com answers"), "green", "check"),
+    Circuit.OPEN: Badge(_l("Held back"), "yellow", "clock"),
+    Circuit.TRIAL: Badge(_l("Being tried"), "yellow", "refresh"),
+}
+"""What a breaker's state means to somebody who has never heard of breakers."""
 
 
 class SecretView(NamedTuple):
@@ -40,6 +50,7 @@ class SecretView(NamedTuple):
 @blueprint.get("")
 @admins_only
 def show() -> ResponseReturnValue:
+    traffic = read_traffic()
     company = db.session.get_one(Company, require_company_id())
     path = url_for("calcom_webhook.receive", token=company.webhook_token)
     return render_page(
@@ -50,6 +61,9 @@ def show() -> ResponseReturnValue:
         phone_key=_view(company, Secret.RETELL_KEY, PHONE_KEY),
         phone_address=settings().public_url
         + url_for("phone.receive", phone_token=company.phone_token),
+        traffic=traffic,
+        circuits=CIRCUITS,
+        waiting=waiting_changes(db.session()),
     )
 
 

@@ -61,6 +61,11 @@ OPERATIONS: dict[str, LazyString] = {
     "cancel": _l("Booking cancelled."),
     "none": _l("It was as wished already."),
 }
+WISHES: dict[str, LazyString] = {
+    "create": _l("The booking as it was first wanted was given up."),
+    "reschedule": _l("The earlier move was given up."),
+    "cancel": _l("The cancellation was given up."),
+}
 
 
 def register(app: Flask) -> None:
@@ -88,6 +93,11 @@ def _moved(data: Mapping[str, Any]) -> list[str]:
 def _cancelled(data: Mapping[str, Any]) -> list[str]:
     reason = data.get("reason")
     return [_("Reason: %(reason)s", reason=reason)] if reason else []
+
+
+def _superseded(data: Mapping[str, Any]) -> list[str]:
+    wish = str(WISHES.get(str(data.get("wish")), ""))
+    return [wish, _reason(data)]
 
 
 def _pushed(data: Mapping[str, Any]) -> list[str]:
@@ -140,6 +150,7 @@ _TELLERS: dict[EventKind, Callable[[Mapping[str, Any]], list[str]]] = {
     EventKind.BOOKED: _booked,
     EventKind.RESCHEDULED: _moved,
     EventKind.CANCELLED: _cancelled,
+    EventKind.SUPERSEDED: _superseded,
     EventKind.PUSHED: _pushed,
     EventKind.PUSH_RETRIES: _postponed,
     EventKind.PUSH_WAITS: _postponed,
