@@ -29,7 +29,7 @@ from webapp.sync.announcements import note_arrival
 from webapp.sync.arrivals import Arrival
 from webapp.sync.effects import Effect
 from webapp.sync.receive import READ_AGAIN_AFTER, receive
-from webapp.sync.rehearsal import Rehearsal, rehearse_effect
+from webapp.sync.dry_run import Rehearsal, rehearse_effect
 from webapp.sync.truth import read_chain, settle_by_truth
 
 MAX_TRIES = 5

@@ -148,7 +148,7 @@ def test_without_redis_the_telephone_goes_on(
     outside: Flask, office: Desk, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere = connect_for_web("redis://127.0.0.1:9/0")
-    for module in ("jobs.slots", "jobs.connection", "jobs.queues"):
+    for module in ("jobs.free_times", "jobs.connection", "jobs.queues"):
         monkeypatch.setattr(f"webapp.{module}.connect_for_web", lambda _url: nowhere)
     assert line.ask("check_availability", **wish(10))["reason"] == "free"
     assert line.ask("book_appointment", **wish(10))["reason"] == "booked"
