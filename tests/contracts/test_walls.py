@@ -147,7 +147,14 @@ def _fill(
 
 
 SPECIAL: dict[str, dict[str, Any]] = {
-    "runs": {"scope": "scheduled", "status": "done", "finished_at": clock.now()},
+    "runs": {
+        "scope": "scheduled",
+        "status": "done",
+        "phase": "listing",
+        "finished_at": clock.now(),
+    },
+    "run_sightings": {"kind": "seen"},
+    "incidents": {"type": "verification_untrusted"},
     "users": {"role": "staff", "locale": "en"},
     "appointments": {
         "status": "confirmed",
@@ -168,7 +175,7 @@ def _value(table: Table, name: str, company_id: int, made: dict[str, Any]) -> An
     if name == "company_id":
         return company_id
     parents = {"customer_id": "customers", "service_id": "services", "user_id": "users"}
-    parents |= {"appointment_id": "appointments", "intent_id": "intents"}
+    parents |= {"appointment_id": "appointments", "intent_id": "intents", "run_id": "runs"}
     if name in parents:
         return made[parents[name]]["id"]
     if "origin" in name:

@@ -8,6 +8,7 @@ from webapp.models import (  # noqa: F401
     delivery,
     discrepancy,
     history,
+    incident,
     intent,
     notification,
     run,

@@ -21,6 +21,7 @@ class NotificationType(StrEnum):
     VERIFICATION_ERROR = "verification_error"
     SYNC_FAILED = "sync_failed"
     CONNECTION_BROKEN = "connection_broken"
+    VERIFICATION_UNTRUSTED = "verification_untrusted"
 
 
 class Notification(Owned, Base):

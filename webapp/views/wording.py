@@ -50,6 +50,9 @@ NOTIFICATIONS: dict[NotificationType, LazyString] = {
     NotificationType.VERIFICATION_ERROR: _l("Appointment could not be verified"),
     NotificationType.SYNC_FAILED: _l("Appointment could not be sent to Cal.com"),
     NotificationType.CONNECTION_BROKEN: _l("The connection to Cal.com is broken"),
+    NotificationType.VERIFICATION_UNTRUSTED: _l(
+        "A verification found more missing than can be believed; nothing was flagged"
+    ),
 }
 ORIGINS: dict[Origin, LazyString] = {
     Origin.RETELL: _l("Telephone"),
