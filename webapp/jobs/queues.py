@@ -38,7 +38,7 @@ KINDS = {
     "delivery": (DELIVERIES, "webapp.jobs.deliveries.work_off", DELIVERY_TIMEOUT_SECONDS),
     "verification": (PEOPLE, "webapp.jobs.verification.verify", PUSH_TIMEOUT_SECONDS),
     "proof": (DELIVERIES, "webapp.jobs.proof.prove", PUSH_TIMEOUT_SECONDS),
-    "run": (VERIFICATION, "webapp.jobs.verification.run", VERIFICATION_TIMEOUT_SECONDS),
+    "run": (VERIFICATION, "webapp.jobs.runs.go_on", VERIFICATION_TIMEOUT_SECONDS),
 }
 
 
