@@ -24,6 +24,8 @@ OWNED = [table for table in Base.metadata.sorted_tables if "company_id" in table
 
 NEEDS: dict[str, Row] = {
     "runs": {"status": "done", "finished_at": clock.now()},
+    "run_sightings": {"kind": "seen"},
+    "incidents": {"type": "verification_untrusted"},
     "customers": {
         "email": lambda number: f"{CANARY}{number}@x.test",
         "email_folded": lambda number: f"{number}@x.test",

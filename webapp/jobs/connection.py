@@ -27,18 +27,26 @@ class TransactionOpenError(RuntimeError):
 
 @contextmanager
 def open_client(
-    *, is_sweep: bool = False, hurry_seconds: float | None = None
+    *,
+    is_sweep: bool = False,
+    hurry_seconds: float | None = None,
+    on_call: Callable[[CallRecord], None] | None = None,
 ) -> Iterator[CalcomClient]:
     """The current company's client; raises Unauthorised where key or address can't be used.
 
     Reads the company and ends the transaction, so enter it between transactions. Its calls raise
     CircuitOpen or BudgetSpent where nothing may be sent now; `is_sweep`: nobody waits for them.
-    `hurry_seconds`: somebody on the telephone waits, so each call ends by then.
+    `hurry_seconds`: somebody on the telephone waits, so each call ends by then. `on_call` hears of
+    each call that was made.
     """
     base_url, host, key = address_and_key()
-    is_hurried = hurry_seconds is not None
-    breaker, budget = company_breaker(), key_budget(host, key)
-    gate = Gate(breaker, budget, is_sweep=is_sweep, is_hurried=is_hurried)
+    gate = Gate(
+        company_breaker(),
+        key_budget(host, key),
+        is_sweep=is_sweep,
+        is_hurried=hurry_seconds is not None,
+        listener=on_call,
+    )
     with _make_client(base_url, key, gate, hurry_seconds) as client:
         try:
             yield client
@@ -53,8 +61,15 @@ class Gate:
     """
 
     def __init__(
-        self, breaker: Breaker, budget: Budget, *, is_sweep: bool, is_hurried: bool = False
+        self,
+        breaker: Breaker,
+        budget: Budget,
+        *,
+        is_sweep: bool,
+        is_hurried: bool = False,
+        listener: Callable[[CallRecord], None] | None = None,
     ) -> None:
+        self._listener = listener
         self._breaker = breaker
         self._budget = budget
         self._is_sweep = is_sweep
@@ -70,6 +85,8 @@ class Gate:
 
     def on_call(self, record: CallRecord) -> None:
         """Tell breaker and budget how the call went."""
+        if self._listener is not None:
+            self._listener(record)
         self._if_redis_is_there(lambda: self._note(record))
         self._if_redis_is_there(lambda: self._learn(record))
 

@@ -27,9 +27,9 @@ from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.agreement import holder_of
 from webapp.sync.announcements import note_arrival
 from webapp.sync.arrivals import Arrival
+from webapp.sync.dry_run import Rehearsal, rehearse_effect
 from webapp.sync.effects import Effect
 from webapp.sync.receive import READ_AGAIN_AFTER, receive
-from webapp.sync.dry_run import Rehearsal, rehearse_effect
 from webapp.sync.truth import read_chain, settle_by_truth
 
 MAX_TRIES = 5

@@ -40,7 +40,7 @@ KINDS = {
     "verification": (PEOPLE, "webapp.jobs.verification.verify", PUSH_TIMEOUT_SECONDS),
     "proof": (DELIVERIES, "webapp.jobs.proof.prove", PUSH_TIMEOUT_SECONDS),
     "reconnection": (PUSHES, "webapp.jobs.reconnection.reconnect", PUSH_TIMEOUT_SECONDS),
-    "run": (VERIFICATION, "webapp.jobs.verification.run", VERIFICATION_TIMEOUT_SECONDS),
+    "run": (VERIFICATION, "webapp.jobs.runs.go_on", VERIFICATION_TIMEOUT_SECONDS),
 }
 
 DELIVERIES_AT_ONCE_PER_SECOND = 20.0

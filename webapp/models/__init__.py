@@ -10,6 +10,7 @@ from webapp.models import (  # noqa: F401
     discrepancy,
     history,
     idempotency_key,
+    incident,
     intent,
     notification,
     phone_answer,

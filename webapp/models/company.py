@@ -25,6 +25,14 @@ class ConnectionState(StrEnum):
     BROKEN = "broken"
 
 
+class UnclaimedPolicy(StrEnum):
+    """What becomes of a booking of ours on Cal.com that no appointment claims (S5.4): it is
+    flagged for a person, or taken over at once and told."""
+
+    FLAG = "flag"
+    ADOPT = "adopt"
+
+
 class Secret(StrEnum):
     """The encrypted columns; the name is part of what binds the ciphertext to its place."""
 
@@ -40,6 +48,7 @@ class Company(Base):
     __tablename__ = "companies"
     __table_args__ = (
         one_of("connection_state", ConnectionState),
+        one_of("unclaimed_policy", UnclaimedPolicy),
         CheckConstraint("locale IN ('en', 'de')", name="locale_known"),
         CheckConstraint(r"slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'", name="slug_form"),
         CheckConstraint("(paused_at IS NULL) = (paused_by IS NULL)", name="pause_has_author"),
@@ -70,6 +79,16 @@ class Company(Base):
     )
     connection_error_code: Mapped[str | None]
     connection_checked_at: Mapped[datetime | None]
+    calcom_account_id: Mapped[int | None]
+    """Whose key it was when verification first succeeded: another account's bookings would make
+    all of ours look missing."""
+    calcom_account_name: Mapped[str | None]
+
+    unclaimed_policy: Mapped[UnclaimedPolicy] = mapped_column(
+        TextEnum(UnclaimedPolicy), default=UnclaimedPolicy.FLAG
+    )
+    verified_changes_until: Mapped[datetime | None]
+    """The watermark: what changed on Cal.com before this instant has been read."""
 
     webhook_silent_since: Mapped[datetime | None]
     """Since when changes on Cal.com go unannounced; None: nothing is amiss with the webhook."""

@@ -22,6 +22,8 @@ class NotificationType(StrEnum):
     SYNC_FAILED = "sync_failed"
     CONNECTION_BROKEN = "connection_broken"
     WEBHOOK_SILENT = "webhook_silent"
+    BOOKING_ADOPTED = "booking_adopted"
+    VERIFICATION_UNTRUSTED = "verification_untrusted"
 
 
 class Notification(Owned, Base):

@@ -13,19 +13,14 @@ from webapp.models.sync_state import SyncState
 from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement
 from webapp.sync.announcements import change_seen, note_changes
 from webapp.sync.connection import mark_connected, mark_disconnected
-from webapp.sync.findings import Finding, raise_finding
+from webapp.sync.findings import Finding, Raised, raise_finding, raise_findings
 from webapp.sync.intents import (
     code_of_failed_push,
     has_unfinished_intent,
     lock_appointment,
 )
-from webapp.sync.reconcile import (
-    Difference,
-    differences,
-    view_of_base,
-    view_of_ours,
-    view_of_theirs,
-)
+from webapp.sync.reconcile import view_of_base, view_of_ours, view_of_theirs
+from webapp.sync.verdict import Verdict, decide
 from webapp.sync.verify import Look, Observation, Outcome, Patience, fingerprint_of
 
 TOLD_FROM_ERROR = 3
@@ -69,20 +64,18 @@ def _on_booking(
     now: datetime,
     patience: Patience,
 ) -> Outcome:
-    found = differences(
-        view_of_ours(appointment), view_of_theirs(booking), view_of_base(appointment)
-    )
+    verdict = decide(view_of_ours(appointment), view_of_theirs(booking), view_of_base(appointment))
     written_at = appointment.remote_written_at
     caught_up_at = written_at and written_at + timedelta(seconds=patience.lag)
-    if found and caught_up_at is not None and now < caught_up_at:
+    if verdict.is_mismatch and caught_up_at is not None and now < caught_up_at:
         # Reads come from a replica: so soon after our own write this may be yesterday's news.
         appointment.next_verification_at = caught_up_at
         appointment.verification_requested_at = now if look.is_by_person else None
         return Outcome.SUSPECTED
-    if found:
+    if verdict.is_mismatch:
         change = change_seen(appointment, booking)
         note_changes(session, [change] if change else [], now=now, alarm=patience.alarm)
-        _flag_mismatch(session, appointment, booking, found, now)
+        _flag_mismatch(session, appointment, booking, verdict, now)
         return Outcome.DISAGREED
     resolution = Resolution.RETRIED if look.is_by_person else Resolution.BY_ITSELF
     record_agreement(session, appointment, booking, now=now, resolution=resolution)
@@ -93,31 +86,44 @@ def _flag_mismatch(
     session: Session,
     appointment: Appointment,
     booking: Booking,
-    found: list[Difference],
+    verdict: Verdict,
     now: datetime,
 ) -> None:
+    cause = code_of_failed_push(session, appointment.id)
+    raised = mismatch_of(appointment, booking, verdict, cause=cause)
+    raise_findings(session, [raised], now=now)
+
+
+def mismatch_of(
+    appointment: Appointment, booking: Booking, verdict: Verdict, *, cause: str | None
+) -> Raised:
+    """The finding that the (locked) appointment and its booking differ; counts the sighting.
+
+    `cause` is the code of a failed push that led to it.
+    """
+    count_verification(appointment)
     finding = Finding(
         DiscrepancyType.DATA_MISMATCH,
         "DATA_MISMATCH",
-        differences=found,
+        differences=verdict.differences,
         remote_updated_at=booking.updated_at,
-        cause=code_of_failed_push(session, appointment.id),
+        cause=cause,
+        branch=verdict.branch,
     )
-    _count(appointment)
-    raise_finding(
-        session,
-        appointment,
-        finding,
-        now=now,
-        calcom_v2_booking_id=booking.uid,
-        next_verification_at=None,
-        absence_first_seen_at=None,
-    )
+    changes = {
+        "calcom_v2_booking_id": booking.uid,
+        "next_verification_at": None,
+        "absence_first_seen_at": None,
+    }
+    return Raised(appointment, finding, changes)
 
 
 def _on_absence(
     session: Session, appointment: Appointment, look: Look, now: datetime, patience: Patience
 ) -> Outcome:
+    if appointment.calcom_sync_status is SyncState.ORPHANED_CALCOM:
+        # It was never more than a booking over there.
+        appointment.status = AppointmentStatus.CANCELLED
     if appointment.status is AppointmentStatus.CANCELLED:
         # Nobody comes and nothing is booked: that is agreement.
         record_agreement(session, appointment, None, now=now)
@@ -129,14 +135,19 @@ def _on_absence(
         if look.is_by_person:
             appointment.verification_requested_at = now
         return Outcome.SUSPECTED
-    _count(appointment)
-    finding = Finding(
-        DiscrepancyType.ORPHANED_LOCAL,
-        "ORPHANED_LOCAL",
-        cause=code_of_failed_push(session, appointment.id) if look.uid is None else None,
-    )
-    raise_finding(session, appointment, finding, now=now, next_verification_at=None)
+    cause = code_of_failed_push(session, appointment.id) if look.uid is None else None
+    raise_findings(session, [absence_of(appointment, cause=cause)], now=now)
     return Outcome.DISAGREED
+
+
+def absence_of(appointment: Appointment, *, cause: str | None) -> Raised:
+    """The finding that the (locked) appointment's booking is proven missing."""
+    count_verification(appointment)
+    verdict = decide(view_of_ours(appointment), None, view_of_base(appointment))
+    finding = Finding(
+        DiscrepancyType.ORPHANED_LOCAL, "ORPHANED_LOCAL", cause=cause, branch=verdict.branch
+    )
+    return Raised(appointment, finding, {"next_verification_at": None})
 
 
 def _absence_trusted_at(
@@ -167,7 +178,7 @@ def _on_error(
 ) -> Outcome:
     if isinstance(error, Unauthorised):
         mark_disconnected(session, error.code, now=now)
-    _count(appointment)
+    count_verification(appointment)
     number = appointment.sync_attempt_count
     pauses = patience.retries
     appointment.next_verification_at = (
@@ -191,6 +202,6 @@ def _on_error(
     return Outcome.ERROR
 
 
-def _count(appointment: Appointment) -> None:
+def count_verification(appointment: Appointment) -> None:
     """Verifications since the last agreement (S2.5)."""
     appointment.sync_attempt_count = (appointment.sync_attempt_count or 0) + 1

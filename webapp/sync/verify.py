@@ -87,6 +87,8 @@ class Patience:
     lag: float = 5.0
     alarm: Alarm = USUAL_ALARM
     """When changes that no webhook announced are told."""
+    news: float = 120.0
+    """How long a webhook may take to tell what a run reads: till then it isn't news."""
 
 
 def request_verification(

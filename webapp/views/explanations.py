@@ -119,6 +119,10 @@ EXPLANATIONS = {
     "VERIFICATION_ERROR": Explanation(
         _l("Cal.com could not be asked whether both sides agree."), _WAIT_OR_RETRY
     ),
+    "VERIFICATION_UNTRUSTED": Explanation(
+        _l("What Cal.com showed could not be believed, so nothing was flagged."),
+        _l("Look at the incident: run the verification again, or confirm what was found."),
+    ),
 }
 UNKNOWN = Explanation(
     _l("Something unexpected happened between Lockstep and Cal.com."),

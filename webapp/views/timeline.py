@@ -47,6 +47,9 @@ MARKS = {
     EventKind.VERIFY_REQUESTED: Mark(_l("Verification asked for"), "eye", "blue"),
     EventKind.PUSH_REQUESTED: Mark(_l("Pushing again asked for"), "upload", "blue"),
     EventKind.RESOLVED: Mark(_l("Settled"), "circle-check", "green"),
+    EventKind.FOUND_THERE: Mark(_l("Found on Cal.com, not here"), "cloud", "red"),
+    EventKind.ADOPTED: Mark(_l("Found on Cal.com and taken over"), "cloud", "blue"),
+    EventKind.RECOGNISED: Mark(_l("Its booking was found on Cal.com"), "search", "green"),
     EventKind.WEBHOOK_APPLIED: Mark(_l("Cal.com reported a change"), "webhook", "blue"),
     EventKind.ECHO_SUPPRESSED: Mark(
         _l("Cal.com echoed our own change: nothing done"), "webhook", "secondary"

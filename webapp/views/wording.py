@@ -52,6 +52,10 @@ NOTIFICATIONS: dict[NotificationType, LazyString] = {
     NotificationType.SYNC_FAILED: _l("Appointment could not be sent to Cal.com"),
     NotificationType.CONNECTION_BROKEN: _l("The connection to Cal.com is broken"),
     NotificationType.WEBHOOK_SILENT: _l("Cal.com's webhook is silent"),
+    NotificationType.BOOKING_ADOPTED: _l("A booking found on Cal.com was taken over"),
+    NotificationType.VERIFICATION_UNTRUSTED: _l(
+        "A verification found more missing than can be believed; nothing was flagged"
+    ),
 }
 NOTIFICATION_PAGES = {NotificationType.WEBHOOK_SILENT: "deliveries.index"}
 """Where an item leads that is about no appointment; the overview where nothing is said."""

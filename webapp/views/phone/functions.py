@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from webapp.extensions import db
-from webapp.jobs.queues import enqueue_push
 from webapp.jobs.free_times import ask_slots
+from webapp.jobs.queues import enqueue_push
 from webapp.models.appointment import Appointment
 from webapp.models.base import fold
 from webapp.models.phone_answer import PhoneChange
