@@ -38,6 +38,7 @@ KINDS = {
     "delivery": (DELIVERIES, "webapp.jobs.deliveries.work_off", DELIVERY_TIMEOUT_SECONDS),
     "verification": (PEOPLE, "webapp.jobs.verification.verify", PUSH_TIMEOUT_SECONDS),
     "proof": (DELIVERIES, "webapp.jobs.proof.prove", PUSH_TIMEOUT_SECONDS),
+    "services": (DELIVERIES, "webapp.jobs.services.compare", PUSH_TIMEOUT_SECONDS),
     "run": (VERIFICATION, "webapp.jobs.verification.run", VERIFICATION_TIMEOUT_SECONDS),
 }
 
@@ -69,6 +70,11 @@ def enqueue_run(company_id: int, run_id: int) -> None:
 
 def enqueue_delivery(company_id: int, delivery_id: int) -> None:
     hand_over("delivery", company_id, delivery_id)
+
+
+def enqueue_comparison(company_id: int) -> None:
+    """The comparison of a company's services: its row is the company's own."""
+    hand_over("services", company_id, company_id)
 
 
 def hand_over(kind: str, company_id: int, row_id: int, connection: Redis | None = None) -> bool:

@@ -8,6 +8,7 @@ def register(app: Flask) -> None:
     from webapp.views import (
         access,
         assets,
+        drift,
         errors,
         evidence,
         explanations,
@@ -31,6 +32,7 @@ def register(app: Flask) -> None:
         explanations,
         evidence,
         timeline,
+        drift,
     ):
         part.register(app)
     _register_screens(app)
@@ -47,6 +49,7 @@ def _register_screens(app: Flask) -> None:
         pauses,
         profile,
         reviews,
+        services,
         settings,
         verifications,
     )
@@ -63,6 +66,7 @@ def _register_screens(app: Flask) -> None:
         profile,
         settings,
         pauses,
+        services,
     ):
         app.register_blueprint(screen.blueprint)
     _register_doors(app)

@@ -46,6 +46,7 @@ MARKS = {
     EventKind.RETRY_REQUESTED: Mark(_l("Retry asked for"), "refresh", "blue"),
     EventKind.VERIFY_REQUESTED: Mark(_l("Verification asked for"), "eye", "blue"),
     EventKind.PUSH_REQUESTED: Mark(_l("Pushing again asked for"), "upload", "blue"),
+    EventKind.HEALED: Mark(_l("Put right by itself"), "sparkles", "green"),
     EventKind.RESOLVED: Mark(_l("Settled"), "circle-check", "green"),
     EventKind.FOUND_THERE: Mark(_l("Found on Cal.com, not here"), "cloud", "red"),
     EventKind.ADOPTED: Mark(_l("Found on Cal.com and taken over"), "cloud", "blue"),

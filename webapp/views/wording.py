@@ -76,6 +76,7 @@ RESOLUTIONS: dict[Resolution, LazyString] = {
     Resolution.CANCELLED_REMOTE: _l("settled by cancelling it on Cal.com"),
     Resolution.CHANGED: _l("settled by a later change"),
     Resolution.DISMISSED: _l("dismissed"),
+    Resolution.BY_POLICY: _l("settled by your company's policy"),
 }
 REFUSALS: dict[str, LazyString] = {
     "in_past": _l("This time has passed. Choose one that is still to come."),
