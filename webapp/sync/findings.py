@@ -1,7 +1,7 @@
 """Findings: what was found is flagged, written down and told in one transaction, and closes by
 itself when both sides agree again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -52,9 +52,18 @@ class Finding:
     remote_updated_at: datetime | None = None
     cause: str | None = None
     """The code of the failed push that led to it, where one did."""
+    ours: Mapping[str, str] | None = None
+    """How our side stood, where that may decide: `status` and `starts_at`."""
+    held_back: str | None = None
+    """Why the company's policies leave it to a person, where they have a say."""
 
     @property
     def evidence(self) -> dict[str, Any]:
+        more = {"ours": self.ours, "held_back": self.held_back}
+        return self._seen | {name: value for name, value in more.items() if value is not None}
+
+    @property
+    def _seen(self) -> dict[str, Any]:
         fields = {difference.field: asdict(difference) for difference in self.differences}
         for values in fields.values():
             values.pop("field")
@@ -96,6 +105,12 @@ def raise_finding(
         _write(session, appointment_id, finding, now=now, intent_id=intent_id)
     if step is _Step.NEWS:
         _tell(session, appointment_id, finding, now=now)
+
+
+def note_finding(session: Session, appointment_id: int, finding: Finding, *, now: datetime) -> None:
+    """Open or renew the discrepancy, and no more: for what is settled in the same breath, so that
+    nobody has to be told."""
+    _open_or_renew(session, appointment_id, finding, now)
 
 
 def close_finding(

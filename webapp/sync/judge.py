@@ -1,5 +1,6 @@
 """Judge: what a verification saw is written down: agreement, mismatch, absence or error."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -13,11 +14,13 @@ from webapp.models.sync_state import SyncState
 from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement
 from webapp.sync.connection import mark_connected, mark_disconnected
 from webapp.sync.findings import Finding, raise_finding
+from webapp.sync.healing import choose_remedy, create_again, heal_mismatch
 from webapp.sync.intents import (
     code_of_failed_push,
     has_unfinished_intent,
     lock_appointment,
 )
+from webapp.sync.policies import HeldBack, Remedy
 from webapp.sync.reconcile import (
     Difference,
     differences,
@@ -79,27 +82,44 @@ def _on_booking(
         appointment.verification_requested_at = now if look.is_by_person else None
         return Outcome.SUSPECTED
     if found:
-        _flag_mismatch(session, appointment, booking, found, now)
-        return Outcome.DISAGREED
+        return _on_mismatch(session, appointment, booking, found, now)
     resolution = Resolution.RETRIED if look.is_by_person else Resolution.BY_ITSELF
     record_agreement(session, appointment, booking, now=now, resolution=resolution)
     return Outcome.AGREED
 
 
-def _flag_mismatch(
+def _on_mismatch(
     session: Session,
     appointment: Appointment,
     booking: Booking,
     found: list[Difference],
     now: datetime,
-) -> None:
+) -> Outcome:
+    """The company's policies decide who wins, or that a person has to (S5.8)."""
     finding = Finding(
         DiscrepancyType.DATA_MISMATCH,
         "DATA_MISMATCH",
         differences=found,
         remote_updated_at=booking.updated_at,
         cause=code_of_failed_push(session, appointment.id),
+        ours={
+            "status": appointment.status.value,
+            "starts_at": appointment.starts_at.isoformat(),
+        },
     )
+    choice = choose_remedy(session, appointment, finding, now=now)
+    if choice.remedy is not Remedy.FLAG:
+        heal_mismatch(session, appointment, booking, finding, choice.remedy, now=now)
+        return Outcome.HEALED
+    if choice.held_back is not HeldBack.POLICY:
+        finding = replace(finding, held_back=choice.held_back)
+    _flag_mismatch(session, appointment, booking, finding, now)
+    return Outcome.DISAGREED
+
+
+def _flag_mismatch(
+    session: Session, appointment: Appointment, booking: Booking, finding: Finding, now: datetime
+) -> None:
     _count(appointment)
     raise_finding(
         session,
@@ -126,6 +146,9 @@ def _on_absence(
         if look.is_by_person:
             appointment.verification_requested_at = now
         return Outcome.SUSPECTED
+    if not look.is_by_person and create_again(session, appointment, now=now):
+        # A person who verifies wants to know; pushing again is a click of its own.
+        return Outcome.HEALED
     _count(appointment)
     finding = Finding(
         DiscrepancyType.ORPHANED_LOCAL,
