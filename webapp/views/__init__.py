@@ -47,6 +47,7 @@ def _register_screens(app: Flask) -> None:
         notifications,
         overview,
         pauses,
+        policies,
         profile,
         reviews,
         services,
@@ -66,6 +67,7 @@ def _register_screens(app: Flask) -> None:
         profile,
         settings,
         pauses,
+        policies,
         services,
     ):
         app.register_blueprint(screen.blueprint)

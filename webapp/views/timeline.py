@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 from webapp import clock
 from webapp.models.discrepancy import Resolution
 from webapp.models.history import EventKind, HistoryEvent
+from webapp.sync.policies import Remedy
 from webapp.views.evidence import differences
 from webapp.views.explanations import explain
 from webapp.views.formats import ago, exact, instant_from
@@ -66,6 +67,12 @@ OPERATIONS: dict[str, LazyString] = {
     "none": _l("It was as wished already."),
 }
 
+HEALED: dict[str, LazyString] = {
+    Remedy.FOLLOW: _l("By your company's policy, Cal.com's version was taken."),
+    Remedy.PUSH: _l("By your company's policy, ours is sent to Cal.com again."),
+    Remedy.CREATE: _l("It had never reached Cal.com, so it is sent again."),
+}
+
 
 def register(app: Flask) -> None:
     app.jinja_env.globals["MARKS"] = MARKS
@@ -119,6 +126,13 @@ def _differed(data: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _healed(data: Mapping[str, Any]) -> list[str]:
+    remedy = data.get("remedy")
+    told = str(HEALED[str(remedy)]) if remedy in HEALED else ""
+    mailed = _("Cal.com mails the customer about it.") if data.get("mails") else ""
+    return [*_differed(data), told, mailed]
+
+
 def _resolved(data: Mapping[str, Any]) -> list[str]:
     known = data.get("resolution") in set(Resolution)
     label = str(RESOLUTIONS[Resolution(data["resolution"])]) if known else ""
@@ -148,6 +162,7 @@ _TELLERS: dict[EventKind, Callable[[Mapping[str, Any]], list[str]]] = {
     EventKind.PUSH_FAILED: _failed,
     EventKind.VERIFICATION_FAILED: _failed,
     EventKind.MISMATCH: _differed,
+    EventKind.HEALED: _healed,
     EventKind.RESOLVED: _resolved,
     EventKind.WEBHOOK_APPLIED: _reported,
     EventKind.ECHO_SUPPRESSED: _reported,

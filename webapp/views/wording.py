@@ -12,6 +12,7 @@ from webapp.models.discrepancy import DiscrepancyType, Resolution
 from webapp.models.notification import NotificationType
 from webapp.models.sync_state import SyncState
 from webapp.models.user import Role
+from webapp.sync.policies import HeldBack
 
 
 class Badge(NamedTuple):
@@ -78,6 +79,16 @@ RESOLUTIONS: dict[Resolution, LazyString] = {
     Resolution.DISMISSED: _l("dismissed"),
     Resolution.BY_POLICY: _l("settled by your company's policy"),
 }
+HELD_BACK: dict[str, LazyString] = {
+    HeldBack.POLICY: _l("The policy says to flag it."),
+    HeldBack.CONFLICT: _l("The policies for start and status contradict each other here."),
+    HeldBack.FAILED_PUSH: _l("A change made here could not be sent to Cal.com."),
+    HeldBack.CANCELLED_HERE: _l("It was cancelled here and is not brought back by itself."),
+    HeldBack.OVER: _l("It is over: completed or a no-show."),
+    HeldBack.PAST: _l("It has begun, so nothing can be pushed any more."),
+    HeldBack.NOT_OURS_TO_SAY: _l("Only Cal.com can confirm a booking."),
+    HeldBack.REPEATED: _l("It was put right within the last 24 hours already, and differs again."),
+}
 REFUSALS: dict[str, LazyString] = {
     "in_past": _l("This time has passed. Choose one that is still to come."),
     "not_live": _l("This appointment is cancelled or over and can no longer be changed."),
@@ -95,4 +106,5 @@ def register(app: Flask) -> None:
         NOTIFICATIONS=NOTIFICATIONS,
         ORIGINS=ORIGINS,
         ROLES=ROLES,
+        HELD_BACK=HELD_BACK,
     )
