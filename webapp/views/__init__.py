@@ -14,8 +14,11 @@ def register(app: Flask) -> None:
         explanations,
         formats,
         headers,
+        notifications,
         pages,
         pauses,
+        run_words,
+        suspicion,
         timeline,
         wording,
     )
@@ -32,7 +35,10 @@ def register(app: Flask) -> None:
         explanations,
         evidence,
         timeline,
+        notifications,
         drift,
+        run_words,
+        suspicion,
     ):
         part.register(app)
     _register_screens(app)
@@ -43,6 +49,7 @@ def _register_screens(app: Flask) -> None:
         appointments,
         booking,
         changes,
+        incidents,
         login,
         notifications,
         overview,
@@ -50,6 +57,7 @@ def _register_screens(app: Flask) -> None:
         policies,
         profile,
         reviews,
+        runs,
         services,
         settings,
         verifications,
@@ -69,6 +77,8 @@ def _register_screens(app: Flask) -> None:
         pauses,
         policies,
         services,
+        runs,
+        incidents,
     ):
         app.register_blueprint(screen.blueprint)
     _register_doors(app)

@@ -94,6 +94,10 @@ EXPLANATIONS = {
     "VERIFICATION_ERROR": Explanation(
         _l("Cal.com could not be asked whether both sides agree."), _WAIT_OR_RETRY
     ),
+    "VERIFICATION_UNTRUSTED": Explanation(
+        _l("What it found cannot be believed, so it flagged nothing and opened an incident."),
+        _l("Look at the incident: run the verification again, or say that you have looked."),
+    ),
 }
 UNKNOWN = Explanation(
     _l("Something unexpected happened between Lockstep and Cal.com."),
