@@ -103,7 +103,41 @@ class Settings(BaseSettings):
     verification_retry_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
         (60.0, 300.0, 900.0), description="Pauses before a failed verification is tried again"
     )
-    verification_past_days: int = Field(30, ge=1, description="How far back verifications look")
+    verification_past_days: int = Field(
+        30, ge=1, description="How many days back scheduled verifications look"
+    )
+    sweep_past_days: int = Field(
+        90, ge=1, description="How many days back the nightly sweep and requested runs look"
+    )
+    sweep_hour: int = Field(
+        2, ge=0, le=23, description="The company's local hour at which the nightly sweep begins"
+    )
+    delta_interval_minutes: int = Field(
+        10, ge=1, le=60, description="Minutes between looks at what changed on Cal.com"
+    )
+    delta_overlap_seconds: float = Field(
+        600.0, ge=0, description="How far a look at changes reaches back behind the last one"
+    )
+    verification_news_seconds: float = Field(
+        120.0, ge=0, description="A change on Cal.com this young is left to its webhook"
+    )
+    verification_page_cap: int = Field(
+        4000,
+        ge=1,
+        description="Listing pages that end a run: it then proves nothing missing",
+    )
+    verification_doubts_cap: int = Field(
+        500, ge=1, description="Most appointments a run looks at one by one before it doubts itself"
+    )
+    brake_least: int = Field(
+        5, ge=0, description="A run may newly flag this many as missing, however few there are"
+    )
+    brake_share: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="… and this share of the active ones; beyond, it brakes",
+    )
     absence_grace_seconds: float = Field(
         180.0, ge=0, description="After a write, a missing booking means nothing for this long"
     )

@@ -50,12 +50,14 @@ def upgrade() -> None:
     _check(
         "notifications",
         "type_known",
-        f"type IN ({SPINE_NOTIFICATIONS}, 'verification_untrusted')",
+        f"type IN ({SPINE_NOTIFICATIONS}, 'booking_adopted', 'verification_untrusted')",
     )
 
 
 def downgrade() -> None:
-    op.execute("DELETE FROM notifications WHERE type = 'verification_untrusted'")
+    op.execute(
+        "DELETE FROM notifications WHERE type IN ('booking_adopted', 'verification_untrusted')"
+    )
     _check("notifications", "type_known", f"type IN ({SPINE_NOTIFICATIONS})")
     op.execute(
         "UPDATE history_events SET kind = 'imported'"
@@ -83,6 +85,7 @@ def _widen_runs() -> None:
         op.add_column("runs", sa.Column(name, sa.DateTime(timezone=True), nullable=True))
     _add_filled("runs", "phase", sa.Text(), "listing")
     _add_filled("runs", "is_truncated", sa.Boolean(), "false")
+    _add_filled("runs", "is_trusted", sa.Boolean(), "false")
     _add_filled("runs", "skipped", postgresql.JSONB(), "{}")
     for name in COUNTS:
         _add_filled("runs", name, sa.BigInteger(), "0")
@@ -99,7 +102,7 @@ def _narrow_runs() -> None:
     op.execute("UPDATE runs SET scope = 'scheduled' WHERE scope IN ('full', 'delta')")
     _check("runs", "status_known", "status IN ('running', 'done', 'failed')")
     _check("runs", "scope_known", "scope IN ('scheduled', 'requested')")
-    others = ("slot", "stop_requested_by_user_id", "phase", "is_truncated", "skipped")
+    others = ("slot", "stop_requested_by_user_id", "phase", "is_truncated", "is_trusted", "skipped")
     for name in (*COUNTS, *INSTANTS, *others):
         op.drop_column("runs", name)
     _add_filled("runs", "cursor_id", sa.BigInteger(), "0")

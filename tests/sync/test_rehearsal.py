@@ -12,7 +12,7 @@ from tests.desk import Desk, in_days
 from webapp import clock
 from webapp.extensions import db
 from webapp.jobs.connection import open_client
-from webapp.jobs.verification import _patience
+from webapp.jobs.verification import patience
 from webapp.models.appointment import AppointmentStatus
 from webapp.models.company import Company, FieldPolicy
 from webapp.models.discrepancy import Discrepancy, DiscrepancyType, Resolution
@@ -100,7 +100,7 @@ def look_at(appointment_ids: list[int]) -> Seen:
     """What the next verification of each would see, without writing down what it comes to."""
     clock.advance(timedelta(minutes=10))
     looks = [
-        plan_verification(db.session(), each, now=clock.now(), patience=_patience())
+        plan_verification(db.session(), each, now=clock.now(), patience=patience())
         for each in appointment_ids
     ]
     db.session.commit()
@@ -112,7 +112,7 @@ def heal_all(seen: Seen) -> dict[int, Remedy]:
     """Verify in earnest; appointment → what was done. The caller rolls back."""
     before = db.session.scalar(select(HistoryEvent.id).order_by(HistoryEvent.id.desc()).limit(1))
     for look, observation in seen:
-        record_verification(db.session(), look, observation, now=clock.now(), patience=_patience())
+        record_verification(db.session(), look, observation, now=clock.now(), patience=patience())
     db.session.flush()
     rows = db.session.scalars(
         select(HistoryEvent).where(HistoryEvent.id > before, HistoryEvent.kind == EventKind.HEALED)

@@ -9,7 +9,7 @@ from webapp.calcom.errors import CalcomError, Unauthorised
 from webapp.cli.asking import acting_for, ask, refusing_politely
 from webapp.extensions import db
 from webapp.jobs.connection import open_client
-from webapp.jobs.verification import run as run_verification
+from webapp.jobs.runs import go_on
 from webapp.models.company import Company
 from webapp.models.crossing import company_ids, next_company_id
 from webapp.models.run import Run, RunScope
@@ -97,7 +97,7 @@ def verify_company_command(slug: str) -> None:
         db.session.commit()
     if run_id is None:
         raise click.ClickException("a verification of this company is running already")
-    run_verification(company_id, run_id)
+    go_on(company_id, run_id)
     with as_company(company_id):
         run = db.session.get_one(Run, (company_id, run_id))
         click.echo(

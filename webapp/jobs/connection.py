@@ -26,14 +26,17 @@ class TransactionOpenError(RuntimeError):
 
 
 @contextmanager
-def open_client(*, is_sweep: bool = False) -> Iterator[CalcomClient]:
+def open_client(
+    *, is_sweep: bool = False, on_call: Callable[[CallRecord], None] | None = None
+) -> Iterator[CalcomClient]:
     """The current company's client; raises Unauthorised where key or address can't be used.
 
     Reads the company and ends the transaction, so enter it between transactions. Its calls raise
-    CircuitOpen or BudgetSpent where nothing may be sent now; `is_sweep`: nobody waits for them.
+    CircuitOpen or BudgetSpent where nothing may be sent now; `is_sweep`: nobody waits for them;
+    `on_call` hears of each call that was made.
     """
     base_url, host, key = _address_and_key()
-    gate = Gate(_breaker(), _budget(host, key), is_sweep=is_sweep)
+    gate = Gate(_breaker(), _budget(host, key), is_sweep=is_sweep, listener=on_call)
     with _make_client(base_url, key, gate) as client:
         try:
             yield client
@@ -44,7 +47,15 @@ def open_client(*, is_sweep: bool = False) -> Iterator[CalcomClient]:
 class Gate:
     """What each call of a client passes. Without Redis every call is let through (S3.6)."""
 
-    def __init__(self, breaker: Breaker, budget: Budget, *, is_sweep: bool) -> None:
+    def __init__(
+        self,
+        breaker: Breaker,
+        budget: Budget,
+        *,
+        is_sweep: bool,
+        listener: Callable[[CallRecord], None] | None = None,
+    ) -> None:
+        self._listener = listener
         self._breaker = breaker
         self._budget = budget
         self._is_sweep = is_sweep
@@ -59,6 +70,8 @@ class Gate:
 
     def on_call(self, record: CallRecord) -> None:
         """Tell breaker and budget how the call went."""
+        if self._listener is not None:
+            self._listener(record)
         self._if_redis_is_there(lambda: self._note(record))
         self._if_redis_is_there(lambda: self._learn(record))
 

@@ -21,6 +21,7 @@ class NotificationType(StrEnum):
     VERIFICATION_ERROR = "verification_error"
     SYNC_FAILED = "sync_failed"
     CONNECTION_BROKEN = "connection_broken"
+    BOOKING_ADOPTED = "booking_adopted"
     VERIFICATION_UNTRUSTED = "verification_untrusted"
 
 

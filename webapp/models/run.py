@@ -121,6 +121,8 @@ class Run(Owned, Base):
     error_code: Mapped[str | None]
     is_truncated: Mapped[bool] = mapped_column(default=False)
     """The page cap ended the listing: it proves nothing missing."""
+    is_trusted: Mapped[bool] = mapped_column(default=False)
+    """A person has looked: the brake is off, and what is missing counts at once (S5.6)."""
 
     @property
     def is_running(self) -> bool:

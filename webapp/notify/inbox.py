@@ -1,7 +1,8 @@
 """The database inbox: written in the transaction of the finding, so that nobody is told of
 something that was rolled back, and nothing that happened goes untold."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,16 @@ from sqlalchemy.orm import Session
 from webapp.models.notification import Notification, NotificationType
 from webapp.models.tenancy import require_company_id
 from webapp.models.user import User
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An item for everybody's inbox. `parameters` hold ids and codes, no customer data."""
+
+    type: NotificationType
+    subject: str
+    appointment_id: int | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 def tell(
@@ -27,20 +38,17 @@ def tell(
 
     Returns how many people were told. `parameters` hold ids and codes, no customer data.
     """
-    people = _recipient_ids(session)
+    return tell_many(session, [Told(type_, subject, appointment_id, parameters)], now=now)
+
+
+def tell_many(session: Session, items: Sequence[Told], *, now: datetime) -> int:
+    """The same for many items, of different subjects, in one statement."""
+    people = _recipient_ids(session) if items else []
     if not people:
         return 0
-    item = {
-        "company_id": require_company_id(),
-        "type": type_,
-        "subject": subject,
-        "appointment_id": appointment_id,
-        "parameters": parameters,
-        "repeat_count": 1,
-        "created_at": now,
-        "last_at": now,
-    }
-    fold = insert(Notification).values([{**item, "user_id": person} for person in people])
+    fold = insert(Notification).values(
+        [_row(item, person, now) for item in items for person in people]
+    )
     session.execute(
         fold.on_conflict_do_update(
             index_elements=["company_id", "user_id", "type", "subject"],
@@ -56,15 +64,38 @@ def tell(
     return len(people)
 
 
+def _row(item: Told, person: int, now: datetime) -> dict[str, Any]:
+    return {
+        "company_id": require_company_id(),
+        "user_id": person,
+        "type": item.type,
+        "subject": item.subject,
+        "appointment_id": item.appointment_id,
+        "parameters": item.parameters,
+        "repeat_count": 1,
+        "created_at": now,
+        "last_at": now,
+    }
+
+
 def close_told(
     session: Session, types: Iterable[NotificationType], subject: str, *, now: datetime
 ) -> None:
     """The trouble is over: its items close by themselves."""
+    close_all_told(session, types, [subject], now=now)
+
+
+def close_all_told(
+    session: Session, types: Iterable[NotificationType], subjects: Sequence[str], *, now: datetime
+) -> None:
+    """The same for many subjects."""
+    if not subjects:
+        return
     session.execute(
         update(Notification)
         .where(
             Notification.company_id == require_company_id(),
-            Notification.subject == subject,
+            Notification.subject.in_(subjects),
             Notification.type.in_(list(types)),
             Notification.closed_at.is_(None),
         )

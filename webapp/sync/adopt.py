@@ -31,9 +31,16 @@ def follow_booking(appointment: Appointment, booking: Booking) -> None:
 
 
 def import_booking(
-    session: Session, booking: Booking, service: Service, *, host: str, now: datetime
+    session: Session,
+    booking: Booking,
+    service: Service,
+    *,
+    host: str,
+    now: datetime,
+    state: SyncState = SyncState.SYNCED,
 ) -> Appointment:
-    """Make an appointment of a booking made on Cal.com; it is in step from the beginning.
+    """Make an appointment of a booking made on Cal.com; it is in step from the beginning, or an
+    orphan of Cal.com's where a run found it (S5.4).
 
     Raises BookingClaimed where another appointment has it, and the errors of
     `find_or_make_customer` where the attendee cannot be reached.
@@ -49,8 +56,8 @@ def import_booking(
         guests=[guest.email for guest in booking.attendees[1:] if guest.email],
         created_at=now,
         created_by_origin=Origin.CALCOM,
-        calcom_sync_status=SyncState.SYNCED,
-        sync_verified_at=now,
+        calcom_sync_status=state,
+        sync_verified_at=now if state is SyncState.SYNCED else None,
         sync_origin=Origin.CALCOM,
         sync_initiated_at=now,
     )

@@ -6,6 +6,9 @@ and written down like everything that a person does (S5.8).
     missing, and its create never succeeded ──► created anew, a few times at most
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,49 +25,43 @@ from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
 from webapp.sync.adopt import follow_booking
 from webapp.sync.agreement import record_agreement
-from webapp.sync.findings import Finding, close_finding, note_finding
+from webapp.sync.findings import Raised, close_finding, note_findings
 from webapp.sync.intents import latest_intent, want
-from webapp.sync.policies import Choice, Heal, Mismatch, Policies, Remedy, choose
+from webapp.sync.policies import (
+    Choice,
+    Heal,
+    HeldBack,
+    Mismatch,
+    Policies,
+    Remedy,
+    choose,
+)
 from webapp.sync.review import forget_booking
 
 CREATE_AGAIN_AFTER = timedelta(hours=24)
 MOST_CREATES = 3
 
 
-def choose_remedy(
-    session: Session, appointment: Appointment, finding: Finding, *, now: datetime
-) -> Choice:
-    """What the company's policies make of a mismatch of the (locked) appointment."""
-    policies = Policies.of(session.get_one(Company, require_company_id()))
-    mismatch = Mismatch.from_evidence(
-        finding.evidence,
-        status=appointment.status,
-        starts_at=appointment.starts_at,
-        # Where everything is flagged, what was done before doesn't matter.
-        earlier=() if policies.always_flag else past_heals(session, appointment.id),
-    )
-    return choose(mismatch, policies, now=now)
-
-
-def heal_mismatch(
-    session: Session,
-    appointment: Appointment,
-    booking: Booking,
-    finding: Finding,
-    remedy: Remedy,
-    *,
-    now: datetime,
-) -> None:
-    """Carry out a remedy other than FLAG; the finding is recorded and closed with it.
+def heal_mismatches(
+    session: Session, mismatches: Sequence[tuple[Raised, Booking]], *, now: datetime
+) -> list[Raised]:
+    """Put right what the company's policies settle of (locked) appointments that differ from their
+    bookings; what was healed is recorded and closed. Returns what is left for people to settle.
 
     A push is due at once and handed over by the pulse: whoever verifies has nothing to enqueue.
     """
-    note_finding(session, appointment.id, finding, now=now)
-    _record(session, appointment, remedy, now, **finding.evidence)
-    if remedy is Remedy.FOLLOW:
-        _take_theirs(session, appointment, booking, now)
-    else:
-        _push_ours(session, appointment, booking, now)
+    policies = Policies.of(session.get_one(Company, require_company_id()))
+    if policies.always_flag:
+        return [raised for raised, _ in mismatches]
+    heals = past_heals(session, [raised.key for raised, _ in mismatches])
+    left = []
+    for raised, booking in mismatches:
+        choice = choose(_mismatch_of(raised, heals[raised.key]), policies, now=now)
+        if choice.remedy is Remedy.FLAG:
+            left.append(_explained(raised, choice))
+        else:
+            _heal(session, raised, booking, choice.remedy, now)
+    return left
 
 
 def create_again(session: Session, appointment: Appointment, *, now: datetime) -> bool:
@@ -75,7 +72,8 @@ def create_again(session: Session, appointment: Appointment, *, now: datetime) -
     """
     if not _was_never_created(session, appointment, now):
         return False
-    earlier = [heal for heal in past_heals(session, appointment.id) if heal.remedy is Remedy.CREATE]
+    heals = past_heals(session, [appointment.id])[appointment.id]
+    earlier = [heal for heal in heals if heal.remedy is Remedy.CREATE]
     if len(earlier) >= MOST_CREATES or any(now - heal.at < CREATE_AGAIN_AFTER for heal in earlier):
         return False
     _record(session, appointment, Remedy.CREATE, now)
@@ -83,18 +81,48 @@ def create_again(session: Session, appointment: Appointment, *, now: datetime) -
     return True
 
 
-def past_heals(session: Session, appointment_id: int) -> list[Heal]:
-    """What was put right by itself before, oldest first."""
+def past_heals(session: Session, appointment_ids: Sequence[int]) -> dict[int, list[Heal]]:
+    """What was put right by itself before, by appointment, oldest first."""
+    found: dict[int, list[Heal]] = defaultdict(list)
     rows = session.execute(
-        select(HistoryEvent.data, HistoryEvent.at)
+        select(HistoryEvent.appointment_id, HistoryEvent.data, HistoryEvent.at)
         .where(
             HistoryEvent.company_id == require_company_id(),
-            HistoryEvent.appointment_id == appointment_id,
+            HistoryEvent.appointment_id.in_(appointment_ids),
             HistoryEvent.kind == EventKind.HEALED,
         )
         .order_by(HistoryEvent.id)
     )
-    return [Heal(Remedy(row.data["remedy"]), row.at) for row in rows]
+    for row in rows:
+        found[row.appointment_id].append(Heal(Remedy(row.data["remedy"]), row.at))
+    return found
+
+
+def _mismatch_of(raised: Raised, earlier: Sequence[Heal]) -> Mismatch:
+    return Mismatch.from_evidence(
+        raised.finding.evidence,
+        status=raised.appointment.status,
+        starts_at=raised.appointment.starts_at,
+        earlier=earlier,
+    )
+
+
+def _explained(raised: Raised, choice: Choice) -> Raised:
+    """A finding that a policy was meant for, but not able to settle, says why."""
+    if choice.held_back in (None, HeldBack.POLICY):
+        return raised
+    return replace(raised, finding=replace(raised.finding, held_back=choice.held_back))
+
+
+def _heal(
+    session: Session, raised: Raised, booking: Booking, remedy: Remedy, now: datetime
+) -> None:
+    note_findings(session, [raised], now=now)
+    _record(session, raised.appointment, remedy, now, **raised.finding.evidence)
+    if remedy is Remedy.FOLLOW:
+        _take_theirs(session, raised.appointment, booking, now)
+    else:
+        _push_ours(session, raised.appointment, booking, now)
 
 
 def _take_theirs(

@@ -1,6 +1,5 @@
 """Judge: what a verification saw is written down: agreement, mismatch, absence or error."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -13,21 +12,15 @@ from webapp.models.history import EventKind, record_event
 from webapp.models.sync_state import SyncState
 from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement
 from webapp.sync.connection import mark_connected, mark_disconnected
-from webapp.sync.findings import Finding, raise_finding
-from webapp.sync.healing import choose_remedy, create_again, heal_mismatch
+from webapp.sync.findings import Finding, Raised, raise_finding, raise_findings
+from webapp.sync.healing import create_again, heal_mismatches
 from webapp.sync.intents import (
     code_of_failed_push,
     has_unfinished_intent,
     lock_appointment,
 )
-from webapp.sync.policies import HeldBack, Remedy
-from webapp.sync.reconcile import (
-    Difference,
-    differences,
-    view_of_base,
-    view_of_ours,
-    view_of_theirs,
-)
+from webapp.sync.reconcile import view_of_base, view_of_ours, view_of_theirs
+from webapp.sync.verdict import Verdict, decide
 from webapp.sync.verify import Look, Observation, Outcome, Patience, fingerprint_of
 
 TOLD_FROM_ERROR = 3
@@ -71,18 +64,16 @@ def _on_booking(
     now: datetime,
     patience: Patience,
 ) -> Outcome:
-    found = differences(
-        view_of_ours(appointment), view_of_theirs(booking), view_of_base(appointment)
-    )
+    verdict = decide(view_of_ours(appointment), view_of_theirs(booking), view_of_base(appointment))
     written_at = appointment.remote_written_at
     caught_up_at = written_at and written_at + timedelta(seconds=patience.lag)
-    if found and caught_up_at is not None and now < caught_up_at:
+    if verdict.is_mismatch and caught_up_at is not None and now < caught_up_at:
         # Reads come from a replica: so soon after our own write this may be yesterday's news.
         appointment.next_verification_at = caught_up_at
         appointment.verification_requested_at = now if look.is_by_person else None
         return Outcome.SUSPECTED
-    if found:
-        return _on_mismatch(session, appointment, booking, found, now)
+    if verdict.is_mismatch:
+        return _on_mismatch(session, appointment, booking, verdict, now)
     resolution = Resolution.RETRIED if look.is_by_person else Resolution.BY_ITSELF
     record_agreement(session, appointment, booking, now=now, resolution=resolution)
     return Outcome.AGREED
@@ -92,49 +83,53 @@ def _on_mismatch(
     session: Session,
     appointment: Appointment,
     booking: Booking,
-    found: list[Difference],
+    verdict: Verdict,
     now: datetime,
 ) -> Outcome:
     """The company's policies decide who wins, or that a person has to (S5.8)."""
+    cause = code_of_failed_push(session, appointment.id)
+    raised = mismatch_of(appointment, booking, verdict, cause=cause)
+    left = heal_mismatches(session, [(raised, booking)], now=now)
+    if not left:
+        return Outcome.HEALED
+    raise_findings(session, left, now=now)
+    return Outcome.DISAGREED
+
+
+def mismatch_of(
+    appointment: Appointment, booking: Booking, verdict: Verdict, *, cause: str | None
+) -> Raised:
+    """The finding that the (locked) appointment and its booking differ; counts the sighting.
+
+    `cause` is the code of a failed push that led to it.
+    """
+    count_verification(appointment)
     finding = Finding(
         DiscrepancyType.DATA_MISMATCH,
         "DATA_MISMATCH",
-        differences=found,
+        differences=verdict.differences,
         remote_updated_at=booking.updated_at,
-        cause=code_of_failed_push(session, appointment.id),
+        cause=cause,
+        branch=verdict.branch,
         ours={
             "status": appointment.status.value,
             "starts_at": appointment.starts_at.isoformat(),
         },
     )
-    choice = choose_remedy(session, appointment, finding, now=now)
-    if choice.remedy is not Remedy.FLAG:
-        heal_mismatch(session, appointment, booking, finding, choice.remedy, now=now)
-        return Outcome.HEALED
-    if choice.held_back is not HeldBack.POLICY:
-        finding = replace(finding, held_back=choice.held_back)
-    _flag_mismatch(session, appointment, booking, finding, now)
-    return Outcome.DISAGREED
-
-
-def _flag_mismatch(
-    session: Session, appointment: Appointment, booking: Booking, finding: Finding, now: datetime
-) -> None:
-    _count(appointment)
-    raise_finding(
-        session,
-        appointment,
-        finding,
-        now=now,
-        calcom_v2_booking_id=booking.uid,
-        next_verification_at=None,
-        absence_first_seen_at=None,
-    )
+    changes = {
+        "calcom_v2_booking_id": booking.uid,
+        "next_verification_at": None,
+        "absence_first_seen_at": None,
+    }
+    return Raised(appointment, finding, changes)
 
 
 def _on_absence(
     session: Session, appointment: Appointment, look: Look, now: datetime, patience: Patience
 ) -> Outcome:
+    if appointment.calcom_sync_status is SyncState.ORPHANED_CALCOM:
+        # It was never more than a booking over there.
+        appointment.status = AppointmentStatus.CANCELLED
     if appointment.status is AppointmentStatus.CANCELLED:
         # Nobody comes and nothing is booked: that is agreement.
         record_agreement(session, appointment, None, now=now)
@@ -149,14 +144,19 @@ def _on_absence(
     if not look.is_by_person and create_again(session, appointment, now=now):
         # A person who verifies wants to know; pushing again is a click of its own.
         return Outcome.HEALED
-    _count(appointment)
-    finding = Finding(
-        DiscrepancyType.ORPHANED_LOCAL,
-        "ORPHANED_LOCAL",
-        cause=code_of_failed_push(session, appointment.id) if look.uid is None else None,
-    )
-    raise_finding(session, appointment, finding, now=now, next_verification_at=None)
+    cause = code_of_failed_push(session, appointment.id) if look.uid is None else None
+    raise_findings(session, [absence_of(appointment, cause=cause)], now=now)
     return Outcome.DISAGREED
+
+
+def absence_of(appointment: Appointment, *, cause: str | None) -> Raised:
+    """The finding that the (locked) appointment's booking is proven missing."""
+    count_verification(appointment)
+    verdict = decide(view_of_ours(appointment), None, view_of_base(appointment))
+    finding = Finding(
+        DiscrepancyType.ORPHANED_LOCAL, "ORPHANED_LOCAL", cause=cause, branch=verdict.branch
+    )
+    return Raised(appointment, finding, {"next_verification_at": None})
 
 
 def _absence_trusted_at(
@@ -187,7 +187,7 @@ def _on_error(
 ) -> Outcome:
     if isinstance(error, Unauthorised):
         mark_disconnected(session, error.code, now=now)
-    _count(appointment)
+    count_verification(appointment)
     number = appointment.sync_attempt_count
     pauses = patience.retries
     appointment.next_verification_at = (
@@ -211,6 +211,6 @@ def _on_error(
     return Outcome.ERROR
 
 
-def _count(appointment: Appointment) -> None:
+def count_verification(appointment: Appointment) -> None:
     """Verifications since the last agreement (S2.5)."""
     appointment.sync_attempt_count = (appointment.sync_attempt_count or 0) + 1

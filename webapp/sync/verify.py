@@ -86,6 +86,8 @@ class Patience:
     gap: float
     retries: Sequence[float]
     lag: float = 5.0
+    news: float = 120.0
+    """How long a webhook may take to tell what a run reads: till then it isn't news."""
 
 
 def request_verification(

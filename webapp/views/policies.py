@@ -151,9 +151,9 @@ def _form_of(decision: Decision) -> PoliciesForm:
 
 def _decision(form: PoliciesForm) -> Decision:
     return Decision(
-        FieldPolicy(form.start_policy.data),
-        FieldPolicy(form.status_policy.data),
-        UnclaimedPolicy(form.unclaimed_policy.data),
+        FieldPolicy(str(form.start_policy.data)),
+        FieldPolicy(str(form.status_policy.data)),
+        UnclaimedPolicy(str(form.unclaimed_policy.data)),
         form.managers_settle.data == "yes",
     )
 

@@ -1,4 +1,4 @@
-"""Verification runs: the list, one with its figures, watched while it works, started and stopped."""
+"""Verification runs: the list, and one with its figures: watched while it works, and stopped."""
 
 from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue

@@ -51,6 +51,7 @@ NOTIFICATIONS: dict[NotificationType, LazyString] = {
     NotificationType.VERIFICATION_ERROR: _l("Appointment could not be verified"),
     NotificationType.SYNC_FAILED: _l("Appointment could not be sent to Cal.com"),
     NotificationType.CONNECTION_BROKEN: _l("The connection to Cal.com is broken"),
+    NotificationType.BOOKING_ADOPTED: _l("A booking found on Cal.com was taken over"),
     NotificationType.VERIFICATION_UNTRUSTED: _l(
         "A verification found more missing than can be believed; nothing was flagged"
     ),
