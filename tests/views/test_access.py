@@ -11,7 +11,9 @@ from tests.factories import (
     Tenant,
     make_appointment,
     make_discrepancy,
+    make_incident,
     make_notification,
+    make_run,
     make_service,
 )
 from tests.views.conftest import Visitor
@@ -50,6 +52,8 @@ def ids(make: Make, company: Tenant, admin: Person) -> dict[str, int]:
         "appointment_id": appointment_id,
         "discrepancy_id": make(make_discrepancy, company, appointment_id),
         "notification_id": make(make_notification, admin, appointment_id),
+        "run_id": make(make_run, company),
+        "incident_id": make(make_incident, company),
     }
 
 
@@ -76,7 +80,7 @@ def test_a_stranger_finds_no_row_of_ours(
 
 @pytest.mark.parametrize("number", [2**63, 10**30, 0])
 def test_an_id_beyond_all_rows_is_404(app: Flask, at_admin: Visitor, number: int) -> None:
-    names = ("appointment_id", "discrepancy_id", "notification_id")
+    names = ("appointment_id", "discrepancy_id", "notification_id", "run_id", "incident_id")
     for method, address, rule in _addresses(app, dict.fromkeys(names, number)):
         if rule.arguments:
             response = at_admin.client.open(address, method=method)

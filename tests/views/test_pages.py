@@ -11,10 +11,13 @@ from tests.factories import (
     Tenant,
     make_appointment,
     make_discrepancy,
+    make_incident,
     make_notification,
+    make_run,
 )
 from tests.views.conftest import Visitor
 from tests.views.markup import find, read
+from webapp.models.run import RunStatus
 from webapp.models.sync_state import SyncState
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +38,17 @@ PAGES = (
     "/notifications",
     "/profile",
     "/settings",
+    "/settings/policies",
+    "/settings/policies?start_policy=ours_wins&status_policy=flag&unclaimed_policy=adopt"
+    "&managers_settle=no",
     "/pauses",
+    "/services",
+    "/runs",
+    "/runs/1",
+    "/runs/2",
+    "/incidents",
+    "/incidents/1",
+    "/incidents/1/flaggings",
     "/nowhere",
 )
 
@@ -50,6 +63,9 @@ def pages(
     appointment = make(make_appointment, company, state=SyncState.ORPHANED_LOCAL, flagged=True)
     make(make_discrepancy, company, appointment)
     make(make_notification, admin, appointment)
+    make(make_run, company, error_code="VERIFICATION_UNTRUSTED", status=RunStatus.FAILED)
+    make(make_run, company, is_running=True, expected_count=10, skipped={"just_written": 2})
+    make(make_incident, company, run_id=1, evidence={"sample": [appointment], "listings": 2})
     at_admin.post("/profile/language", {"language": request.param})
     return {path: at_admin.get(path).text for path in PAGES}
 
@@ -117,12 +133,16 @@ def test_every_icon_is_in_the_sprite() -> None:
 
 
 def test_badges_and_marks_name_icons_of_the_sprite() -> None:
+    from webapp.views.drift import DRIFTS, SERVICE_SYNCS
     from webapp.views.overview import CARDS
+    from webapp.views.policies import REMEDIES
+    from webapp.views.run_words import RUN_STATUSES
     from webapp.views.timeline import MARKS
     from webapp.views.wording import STATUSES, SYNC_STATES
 
     names = set(re.findall(r'<symbol id="([\w-]+)"', SPRITE.read_text()))
-    badges = [*MARKS.values(), *STATUSES.values(), *SYNC_STATES.values()]
+    badges = [*MARKS.values(), *STATUSES.values(), *SYNC_STATES.values(), *DRIFTS.values()]
+    badges += [*SERVICE_SYNCS.values(), *RUN_STATUSES.values(), *REMEDIES.values()]
     assert {badge.icon for badge in badges} | {card[3] for card in CARDS} <= names
 
 
