@@ -94,8 +94,11 @@ class Settings(BaseSettings):
     )
     pulse_seconds: float = Field(1.0, gt=0, le=60, description="How often due rows are looked for")
 
-    verification_interval_hours: int = Field(
-        6, ge=1, le=24, description="Hours between scheduled verifications"
+    tick_seconds: int = Field(
+        30, ge=1, le=300, description="How often the periodic checks ask whether a slot is due"
+    )
+    verification_interval_hours: float = Field(
+        6, gt=0, le=24, description="Hours between scheduled verifications"
     )
     verification_skip_seconds: float = Field(
         300.0, ge=0, description="An automatic verification this soon after the last is skipped"
@@ -112,8 +115,8 @@ class Settings(BaseSettings):
     sweep_hour: int = Field(
         2, ge=0, le=23, description="The company's local hour at which the nightly sweep begins"
     )
-    delta_interval_minutes: int = Field(
-        10, ge=1, le=60, description="Minutes between looks at what changed on Cal.com"
+    delta_interval_minutes: float = Field(
+        10, gt=0, le=60, description="Minutes between looks at what changed on Cal.com"
     )
     delta_overlap_seconds: float = Field(
         600.0, ge=0, description="How far a look at changes reaches back behind the last one"

@@ -13,8 +13,9 @@ from webapp.demo.stage import Stage
 from webapp.demo.story import coming_appointments
 from webapp.extensions import db
 from webapp.jobs.inline import run_job
-from webapp.jobs.schedule import verification_slot
+from webapp.jobs.schedule import TASKS
 from webapp.models.appointment import Origin
+from webapp.models.company import Company
 from webapp.models.customer import Customer
 from webapp.models.run import RunScope, take_slot
 from webapp.models.service import Service
@@ -109,13 +110,20 @@ def _ask_to_verify(company_id: int, appointment_id: int) -> None:
 
 def _verify_company(stage: Stage, company_id: int) -> None:
     with as_company(company_id):
-        slot = verification_slot(clock.now())
-        take_slot(db.session(), "verification", slot, clock.now())
+        _take_current_slots(company_id)
         run_id = start_run(db.session(), scope=RunScope.SCHEDULED, now=clock.now())
         db.session.commit()
     if run_id is not None:
         run_job("run", company_id, run_id)
     stage.work()
+
+
+def _take_current_slots(company_id: int) -> None:
+    """What the demo begins with has been verified; the next slots find their own."""
+    now = clock.now()
+    zone = db.session.get_one(Company, company_id).zone
+    for task in TASKS.values():
+        take_slot(db.session(), task.name, task.slot_at(now, zone), now)
 
 
 def _book_evening(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
+from zoneinfo import ZoneInfo
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -20,41 +21,44 @@ from webapp import clock
 from webapp.application import settings
 from webapp.extensions import db
 from webapp.jobs.queues import PERIODIC, JsonJob, enqueue_run
+from webapp.jobs.slots import every, nightly
 from webapp.logs import log
 from webapp.models.company import Company
 from webapp.models.crossing import company_ids
-from webapp.models.run import RunScope, take_slot
+from webapp.models.run import RunScope, is_slot_taken, take_slot
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.runs import start_run
-
-TICK_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A periodic check: its name, its slot at an instant, and what a newly taken slot starts."""
+    """A periodic check: its name, its slot at an instant, and the scope of the run it begins."""
 
     name: str
-    slot_at: Callable[[datetime], str]
-    begin: Callable[[Session, datetime], int | None]
+    slot_at: Callable[[datetime, ZoneInfo], str]
+    scope: RunScope
 
 
-def verification_slot(now: datetime) -> str:
-    """The slot of the scheduled verification: its beginning, in UTC, e.g. `2026-03-01T06:00Z`."""
-    hours = settings().verification_interval_hours
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    begins = midnight + timedelta(hours=now.astimezone(UTC).hour // hours * hours)
-    return begins.strftime("%Y-%m-%dT%H:%MZ")
+def verification_slot(now: datetime, _zone: ZoneInfo) -> str:
+    return every(now, timedelta(hours=settings().verification_interval_hours))
 
 
-def begin_verification(session: Session, now: datetime) -> int | None:
-    """A run, or None for a company that has no key yet: there is nothing to compare with."""
-    if session.get_one(Company, require_company_id()).calcom_api_key is None:
-        return None
-    return start_run(session, scope=RunScope.SCHEDULED, now=now)
+def sweep_slot(now: datetime, zone: ZoneInfo) -> str:
+    return nightly(now, zone, settings().sweep_hour)
 
 
-TASKS = {task.name: task for task in (Task("verification", verification_slot, begin_verification),)}
+def delta_slot(now: datetime, _zone: ZoneInfo) -> str:
+    return every(now, timedelta(minutes=settings().delta_interval_minutes))
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task("sweep", sweep_slot, RunScope.FULL),
+        Task("verification", verification_slot, RunScope.SCHEDULED),
+        Task("delta", delta_slot, RunScope.DELTA),
+    )
+}
 
 
 def tick(task_name: str) -> None:
@@ -64,18 +68,28 @@ def tick(task_name: str) -> None:
     db.session.rollback()
     for company_id in ids:
         with as_company(company_id):
-            _begin_if_due(task, company_id)
+            run_id = begin_if_due(db.session(), task, clock.now())
+            db.session.commit()
+            if run_id is not None:
+                log("schedule").info("slot_begun", task=task.name, company_id=company_id)
+                enqueue_run(company_id, run_id)
 
 
-def _begin_if_due(task: Task, company_id: int) -> None:
-    now = clock.now()
-    run_id = None
-    if take_slot(db.session(), task.name, task.slot_at(now), now):
-        run_id = task.begin(db.session(), now)
-    db.session.commit()
-    if run_id is not None:
-        log("schedule").info("slot_begun", task=task.name, company_id=company_id)
-        enqueue_run(company_id, run_id)
+def begin_if_due(session: Session, task: Task, now: datetime) -> int | None:
+    """Begin the run of the task's current slot, if nobody has.
+
+    The slot is taken together with the run, never without: while another run of the company is
+    running it stays free, and a later tick begins it. None also for a company that has no key yet.
+    """
+    company = session.get_one(Company, require_company_id())
+    slot = task.slot_at(now, company.zone)
+    if company.calcom_api_key is None or is_slot_taken(session, task.name, slot):
+        return None
+    run_id = start_run(session, scope=task.scope, now=now, slot=slot)
+    if run_id is None or not take_slot(session, task.name, slot, now):
+        session.rollback()
+        return None
+    return run_id
 
 
 def assert_list(connection: Redis) -> None:
@@ -88,7 +102,7 @@ def assert_list(connection: Redis) -> None:
                 scheduled_time=datetime.now(UTC).replace(tzinfo=None),
                 func="webapp.jobs.schedule.tick",
                 args=[name],
-                interval=TICK_SECONDS,
+                interval=settings().tick_seconds,
                 result_ttl=-1,
                 id=entry,
                 queue_name=PERIODIC,
@@ -114,5 +128,8 @@ def hand_over_due(connection: Redis) -> None:
 
 def _scheduler(connection: Redis) -> Scheduler:
     return Scheduler(
-        queue_name=PERIODIC, connection=connection, job_class=JsonJob, interval=TICK_SECONDS
+        queue_name=PERIODIC,
+        connection=connection,
+        job_class=JsonJob,
+        interval=settings().tick_seconds,
     )

@@ -179,6 +179,11 @@ def take_slot(session: Session, task: str, slot: str, now: datetime) -> bool:
     return taken is not None
 
 
+def is_slot_taken(session: Session, task: str, slot: str) -> bool:
+    """Whether a slot of the current company was begun; `take_slot` decides, this only asks."""
+    return session.get(PeriodicSlot, (require_company_id(), task, slot)) is not None
+
+
 def latest_run(session: Session) -> Run | None:
     """The company's newest run."""
     return session.scalar(
