@@ -188,6 +188,26 @@ def test_an_unknown_choice_is_refused_beside_its_field(
     assert stored(owner_engine, company)["start_policy"] == "flag"
 
 
+def test_where_managers_may_not_settle_they_still_book_and_verify(
+    at_admin: Visitor, at_manager: Visitor, make: Make, company: Tenant
+) -> None:
+    appointment = make(make_appointment, company, state=SyncState.FAILED, flagged=True)
+    finding = make(make_discrepancy, company, appointment)
+    paths = (f"/reviews/{finding}/retries", f"/reviews/{finding}/pushes")
+    paths += (f"/appointments/{appointment}/retries", f"/appointments/{appointment}/pushes")
+    assert "/retries" in at_manager.page("/reviews")
+
+    at_admin.post("/settings/policies", FORM | {"managers_settle": "no"})
+
+    assert {at_manager.post(path).status_code for path in paths} == {403}
+    html = at_manager.page("/reviews") + at_manager.page(f"/appointments/{appointment}")
+    assert "/retries" not in html
+    assert "/pushes" not in html
+    assert at_manager.get("/appointments/new").status_code == 200
+    assert at_manager.post(f"/appointments/{appointment}/verifications").status_code == 303
+    assert at_admin.post(paths[0]).status_code == 303
+
+
 def test_policies_are_for_admins(at_manager: Visitor, at_staff: Visitor) -> None:
     for visitor in (at_manager, at_staff):
         assert visitor.get("/settings/policies").status_code == 403
