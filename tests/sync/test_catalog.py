@@ -13,10 +13,12 @@ from webapp.extensions import db
 from webapp.jobs.inline import run_job
 from webapp.models.audit import AuditEntry
 from webapp.models.company import Company, ConnectionState
+from webapp.models.run import RunScope
 from webapp.models.service import EventTypeState, Service
 from webapp.models.tenancy import as_company
 from webapp.sync.catalog import request_comparison, take_comparison
 from webapp.sync.drift import Deviation, drift_of
+from webapp.sync.runs import start_run
 
 
 def ask(desk: Desk) -> bool:
@@ -198,3 +200,18 @@ def test_two_jobs_compare_once_and_a_dead_ones_work_is_taken_over(desk: Desk) ->
     clock.advance(timedelta(seconds=61))
     desk.work()
     assert company(desk).services_compared_at is not None
+
+
+@pytest.mark.parametrize(
+    ("scope", "compares"), [(RunScope.FULL, True), (RunScope.REQUESTED, False)]
+)
+def test_a_full_sweeps_end_has_the_services_compared(
+    desk: Desk, scope: RunScope, compares: bool
+) -> None:
+    with as_company(desk.company.id):
+        run_id = start_run(db.session(), scope=scope, now=clock.now())
+        db.session.commit()
+    assert run_id is not None
+    run_job("run", desk.company.id, run_id)
+    desk.work()
+    assert (company(desk).services_compared_at is not None) is compares

@@ -200,6 +200,59 @@ def test_a_push_by_policy_that_fails_is_flagged_and_told_like_any(
     assert len(healed(desk, booked)) == 1, "what could not be carried is a person's"
 
 
+@pytest.mark.parametrize(
+    ("policy", "remedy", "intents"), [(THEIRS, "follow", 1), (OURS, "push", 2)]
+)
+def test_a_run_heals_what_its_page_shows(
+    desk: Desk, policy: FieldPolicy, remedy: str, intents: int
+) -> None:
+    found = [desk.book(in_days(day)) for day in (3, 4, 5)]
+    desk.work()
+    clock.advance(timedelta(minutes=10))
+    decide(desk, start_policy=policy)
+    for appointment_id in found[:2]:
+        row = desk.appointment(appointment_id)
+        start = row.starts_at.replace(hour=15).isoformat()
+        desk.cal.change(row.calcom_v2_booking_id, "reschedule", start=start)
+
+    run = desk.run()
+    desk.work()
+
+    assert (run.compared_count, run.disagreed_count, run.flagged_count) == (3, 2, 0)
+    for appointment_id in found[:2]:
+        assert [event["remedy"] for event in healed(desk, appointment_id)] == [remedy]
+        assert len(desk.intents(appointment_id)) == intents
+        assert desk.appointment(appointment_id).calcom_sync_status is SyncState.SYNCED
+        assert discrepancies(desk, appointment_id) == [("data_mismatch", "by_policy")]
+    assert healed(desk, found[2]) == []
+
+
+def test_a_run_flags_what_the_policies_cannot_settle_and_counts_both(desk: Desk) -> None:
+    moved, cancelled = (desk.book(in_days(day)) for day in (3, 4))
+    desk.work()
+    clock.advance(timedelta(minutes=10))
+    decide(desk, start_policy=THEIRS)
+    move_there(desk, moved, 6)
+    desk.cal.change(uid_of(desk, cancelled), "cancel", reason="Ill")
+
+    run = desk.run()
+
+    assert (run.disagreed_count, run.flagged_count) == (2, 1)
+    assert desk.open_findings() == [(cancelled, "data_mismatch", "DATA_MISMATCH")]
+    assert "held_back" not in desk.evidence(cancelled)
+
+
+def test_a_runs_healing_closes_flags_and_counts_them(desk: Desk, booked: int) -> None:
+    move_there(desk, booked, 6)
+    desk.run()
+    assert desk.open_findings() == [(booked, "data_mismatch", "DATA_MISMATCH")]
+    decide(desk, start_policy=THEIRS)
+    clock.advance(timedelta(minutes=10))
+    run = desk.run()
+    assert (run.healed_count, run.flagged_count) == (1, 0)
+    assert desk.open_findings() == []
+
+
 class TestNeverCreated:
     """A missing booking whose create never succeeded is pushed again by itself (S5.8)."""
 
@@ -222,6 +275,14 @@ class TestNeverCreated:
         assert row.calcom_sync_status is SyncState.SYNCED
         assert desk.open_findings() == []
         assert desk.cal.mails() == ["created"]
+        assert [event["remedy"] for event in healed(desk, refused)] == ["create"]
+
+    def test_a_run_creates_it_again_too(self, desk: Desk, refused: int) -> None:
+        clock.advance(timedelta(minutes=10))
+        run = desk.run()
+        desk.work()
+        assert run.flagged_count == 0
+        assert desk.appointment(refused).calcom_sync_status is SyncState.SYNCED
         assert [event["remedy"] for event in healed(desk, refused)] == ["create"]
 
     def test_it_is_not_tried_for_ever_nor_told_again(
