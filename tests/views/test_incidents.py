@@ -25,6 +25,7 @@ from webapp.views.suspicion import CAUSES
 Make = Callable[..., int]
 SEEN = {
     "missing": 40,
+    "expected": 1900,
     "active": 1500,
     "threshold": 30,
     "listings": 6,
@@ -66,8 +67,8 @@ def test_the_evidence_is_told_in_plain_said(at_staff: Visitor, incident: int) ->
     html = at_staff.page(f"/incidents/{incident}")
     page = said(html)
     assert (
-        "40 of 1,500 active appointments would newly be marked as missing; more than 30 at once"
-        " are not believed." in page
+        "40 of 1,900 appointments would newly be marked as missing. With 1,500 active ones, more"
+        " than 30 at once are not believed." in page
     )
     assert "The account that answered is sonnenschein, as always." in page
     assert "read to its end: 1,480 bookings on 6 pages, from Mon 5 Jan 2026, 13:00 on." in page

@@ -105,23 +105,26 @@ def suspicions(evidence: Mapping[str, Any]) -> list[str]:
 
 
 def _tell_figures(evidence: Mapping[str, Any]) -> str:
+    """What may be flagged at once is a share of those to come; what is missing need not be."""
+    is_looked_for = "missing" in evidence
     missing = evidence.get("missing", evidence.get("unseen"))
     if missing is None or "active" not in evidence:
         return ""
     figures = {
         "missing": number(missing),
+        "expected": number(max(evidence.get("expected") or 0, missing)),
         "active": number(evidence["active"]),
-        "threshold": number(evidence.get("threshold", 0)),
+        "threshold": number(evidence.get("threshold") or 0),
     }
-    if "missing" in evidence:
+    if is_looked_for:
         return _(
-            "%(missing)s of %(active)s active appointments would newly be marked as missing;"
-            " more than %(threshold)s at once are not believed.",
+            "%(missing)s of %(expected)s appointments would newly be marked as missing. With"
+            " %(active)s active ones, more than %(threshold)s at once are not believed.",
             **figures,
         )
     return _(
-        "%(missing)s of %(active)s active appointments were not in Cal.com's listing; more than"
-        " %(threshold)s at once are not believed.",
+        "%(missing)s of %(expected)s appointments were not in Cal.com's listing. With %(active)s"
+        " active ones, more than %(threshold)s at once are not believed.",
         **figures,
     )
 
