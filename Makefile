@@ -69,6 +69,10 @@ test: $(VENV)/dev.stamp ## run the tests on embedded servers (ARGS="-k word")
 long: $(VENV)/dev.stamp ## run what takes its time: chaos, storms, simulated weeks, every page's look
 	@exec $(PYTEST) -m long $(ARGS)
 
+.PHONY: bench-verify
+bench-verify: $(VENV)/dev.stamp ## a full sweep beside a plain loop, over 2,000 and 20,000 (about a quarter of an hour)
+	@exec $(PY) -m benchmarks.verify $(ARGS)
+
 .PHONY: check
 check: format-check lint types templates test long ## what CI runs: format, lint, types, templates, all tests
 

@@ -1,9 +1,10 @@
 """A calendar that is full on both sides and agrees, made in bulk: for runs over many."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import cycle
 from typing import Any
 
 from sqlalchemy import insert
@@ -14,8 +15,10 @@ from webapp import clock
 from webapp.extensions import db
 from webapp.models.appointment import Appointment, AppointmentStatus, BookingAlias, Origin
 from webapp.models.company import Company
+from webapp.models.discrepancy import DiscrepancyType
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
+from webapp.sync.verdict import Branch
 
 AT_ONCE = 1000
 SAME_START = 4
@@ -115,3 +118,98 @@ def _booking(company: Tenant, row: dict[str, Any], made_at: datetime) -> dict[st
         "attendee": {"name": "Erika Beispiel", "email": company.customer_email},
         "metadata": {"lockstep": str(row["sync_key"])},
     }
+
+
+def disturb(
+    company: Tenant, cal: Cal, pairs: Sequence[Pair]
+) -> dict[int, tuple[DiscrepancyType, Branch]]:
+    """Part the sides of these, in every way that exists, one after the other; what of each is to
+    be found, by appointment."""
+    expected = {}
+    for pair, (branch, part) in zip(pairs, cycle(_WAYS.items()), strict=False):
+        part(company, cal, pair)
+        is_gone = branch is Branch.VANISHED_THERE
+        type_ = DiscrepancyType.ORPHANED_LOCAL if is_gone else DiscrepancyType.DATA_MISMATCH
+        expected[pair.id] = (type_, branch)
+    return expected
+
+
+def write(company: Tenant, appointment_id: int, **columns: Any) -> None:
+    """Change our side behind Lockstep's back."""
+    with as_company(company.id):
+        row = db.session.get_one(Appointment, (company.id, appointment_id))
+        for name, value in columns.items():
+            setattr(row, name, value)
+        db.session.commit()
+
+
+def move_there(_company: Tenant, cal: Cal, pair: Pair) -> None:
+    """To a day of its own, long after the calendar's end."""
+    at = pair.starts_at + timedelta(days=1000 + pair.id)
+    cal.change(pair.uid, "reschedule", start=at.isoformat())
+
+
+def _move_here(company: Tenant, _cal: Cal, pair: Pair) -> None:
+    write(company, pair.id, starts_at=pair.starts_at - timedelta(days=1))
+
+
+def _move_on_both(company: Tenant, cal: Cal, pair: Pair) -> None:
+    move_there(company, cal, pair)
+    _move_here(company, cal, pair)
+
+
+def _cancel_there(_company: Tenant, cal: Cal, pair: Pair) -> None:
+    cal.change(pair.uid, "cancel", reason="x")
+
+
+def _vanish_there(_company: Tenant, cal: Cal, pair: Pair) -> None:
+    cal.vanish(pair.uid)
+
+
+def _here(**columns: Any) -> Callable[[Tenant, Cal, Pair], None]:
+    return lambda company, _cal, pair: write(company, pair.id, **columns)
+
+
+def _refill(status: str, **columns: Any) -> Callable[[Tenant, Cal, Pair], None]:
+    """The same booking in another status over there."""
+
+    def part(company: Tenant, cal: Cal, pair: Pair) -> None:
+        with as_company(company.id):
+            row = db.session.get_one(Appointment, (company.id, pair.id))
+            made_at = row.created_at
+            key = str(row.sync_key)
+            db.session.rollback()
+        booking = {
+            "eventTypeId": company.event_type_id,
+            "start": pair.starts_at.isoformat(),
+            "uid": pair.uid,
+            "status": status,
+            "createdAt": made_at.isoformat(),
+            "updatedAt": made_at.isoformat(),
+            "attendee": {"name": "Erika Beispiel", "email": company.customer_email},
+            "metadata": {"lockstep": key},
+        }
+        cal.vanish(pair.uid)
+        cal.put("bookings", {"bookings": [booking]})
+        if columns:
+            write(company, pair.id, **columns)
+
+    return part
+
+
+_WAYS: dict[Branch, Callable[[Tenant, Cal, Pair], None]] = {
+    Branch.MOVED_THERE: move_there,
+    Branch.MOVED_HERE: _move_here,
+    Branch.MOVED_ON_BOTH: _move_on_both,
+    Branch.CANCELLED_THERE: _cancel_there,
+    Branch.REJECTED_THERE: _refill("rejected"),
+    Branch.CANCELLED_HERE: _here(status="cancelled"),
+    Branch.REVIVED_THERE: _here(status="cancelled", base_status="cancelled"),
+    Branch.REVIVED_HERE: _refill("cancelled", base_status="cancelled"),
+    Branch.CONFIRMED_THERE: _here(status="pending", base_status="pending"),
+    Branch.UNCONFIRMED_HERE: _here(status="pending"),
+    Branch.UNCONFIRMED_THERE: _refill("pending"),
+    Branch.CONFIRMED_HERE: _refill("pending", base_status="pending"),
+    Branch.NEVER_AGREED: _here(status="pending", base_status=None),
+    Branch.VANISHED_THERE: _vanish_there,
+}

@@ -1,6 +1,5 @@
 """Runs over many: what differs is found and rightly named, by a handful of listings."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +9,8 @@ from sqlalchemy import select, text
 
 from tests.desk import Desk, in_days
 from tests.factories import make_person
-from tests.filled import Pair, fill_calendar
+from tests.filled import Pair, disturb, fill_calendar, move_there
+from tests.filled import write as write_ours
 from webapp import clock
 from webapp.extensions import db
 from webapp.jobs import sweep
@@ -60,11 +60,7 @@ def listings(desk: Desk) -> int:
 
 
 def write(desk: Desk, appointment_id: int, **columns: Any) -> None:
-    with as_company(desk.company.id):
-        row = db.session.get_one(Appointment, (desk.company.id, appointment_id))
-        for name, value in columns.items():
-            setattr(row, name, value)
-        db.session.commit()
+    write_ours(desk.company, appointment_id, **columns)
 
 
 def test_a_calendar_that_agrees_costs_a_listing_for_more_than_two_hundred_and_writes_no_row(
@@ -90,7 +86,7 @@ def test_every_way_of_disagreeing_is_found_and_rightly_named_and_nothing_else_is
     desk: Desk,
 ) -> None:
     pairs = fill_calendar(desk.company, desk.cal, 700)
-    disturbed = disturb(desk, pairs)
+    disturbed = disturb(desk.company, desk.cal, pairs[37::47])
     news = desk.cal.book(
         eventTypeId=desk.company.event_type_id, start=in_days(200).isoformat(), silent=True
     )
@@ -115,38 +111,8 @@ def test_every_way_of_disagreeing_is_found_and_rightly_named_and_nothing_else_is
     assert set(synced) == {pair.id for pair in pairs} - set(disturbed)
 
 
-def disturb(desk: Desk, pairs: list[Pair]) -> dict[int, tuple[str, str]]:
-    """One appointment for every way in which the sides can part."""
-    later = timedelta(days=1)
-    ways: list[tuple[str, Callable[[Pair], object]]] = [
-        ("moved_there", lambda p: move(desk, p)),
-        ("moved_here", lambda p: write(desk, p.id, starts_at=p.starts_at - later)),
-        ("moved_on_both", lambda p: move_on_both(desk, p)),
-        ("cancelled_there", lambda p: desk.cal.change(p.uid, "cancel", reason="x")),
-        ("cancelled_here", lambda p: write(desk, p.id, status=AppointmentStatus.CANCELLED)),
-        ("revived_there", lambda p: write(desk, p.id, status="cancelled", base_status="cancelled")),
-        ("confirmed_there", lambda p: write(desk, p.id, status="pending", base_status="pending")),
-        ("unconfirmed_here", lambda p: write(desk, p.id, status="pending")),
-        ("never_agreed", lambda p: write(desk, p.id, status="pending", base_status=None)),
-        ("vanished_there", lambda p: desk.cal.vanish(p.uid)),
-    ]
-    expected = {}
-    for number, (branch, part) in enumerate(ways):
-        pair = pairs[37 + number * 61]
-        part(pair)
-        type_ = "orphaned_local" if branch == "vanished_there" else "data_mismatch"
-        expected[pair.id] = (type_, branch)
-    return expected
-
-
-def move_on_both(desk: Desk, pair: Pair) -> None:
-    move(desk, pair)
-    write(desk, pair.id, starts_at=pair.starts_at - timedelta(days=1))
-
-
-def move(desk: Desk, pair: Pair) -> Any:
-    at = pair.starts_at + timedelta(days=40)
-    return desk.cal.change(pair.uid, "reschedule", start=at.isoformat())
+def move(desk: Desk, pair: Pair) -> None:
+    move_there(desk.company, desk.cal, pair)
 
 
 def test_what_agrees_again_closes_by_itself_in_the_next_run(desk: Desk) -> None:
