@@ -82,7 +82,7 @@ def test_the_evidence_is_told_in_plain_said(at_staff: Visitor, incident: int) ->
     [
         (
             IncidentCause.TOO_MANY_MISSING,
-            {"unseen": 90, "active": 100, "threshold": 5},
+            {"unseen": 90, "expected": 100, "active": 50, "threshold": 5},
             "90 of 100",
         ),
         (IncidentCause.THEIRS_EMPTY, {}, "shows no booking at all"),
