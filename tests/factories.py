@@ -23,7 +23,9 @@ from webapp.models.crossing import next_company_id
 from webapp.models.customer import Customer
 from webapp.models.delivery import Delivery, DeliveryStatus
 from webapp.models.discrepancy import Discrepancy, DiscrepancyType
+from webapp.models.incident import Incident, IncidentCause, IncidentType
 from webapp.models.notification import Notification, NotificationType
+from webapp.models.run import Run, RunScope, RunStatus
 from webapp.models.service import Service
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
@@ -232,6 +234,45 @@ def make_discrepancy(
         db.session.add(discrepancy)
         db.session.commit()
         return discrepancy.id
+
+
+def make_run(tenant: Tenant, *, is_running: bool = False, **columns: Any) -> int:
+    """A run as it ended, or one that nobody works on."""
+    now = clock.now()
+    ended = {"status": RunStatus.DONE, "finished_at": now + timedelta(seconds=90)}
+    with as_company(tenant.id):
+        run = Run(
+            **{
+                "scope": RunScope.REQUESTED,
+                "started_at": now,
+                "lease_until": now + timedelta(days=1),
+                **({} if is_running else ended),
+                **columns,
+            }
+        )
+        db.session.add(run)
+        db.session.commit()
+        return run.id
+
+
+def make_incident(
+    tenant: Tenant, cause: IncidentCause = IncidentCause.TOO_MANY_MISSING, **columns: Any
+) -> int:
+    """An open incident; `evidence` adds to its figures."""
+    evidence = {"cause": cause.value, **columns.pop("evidence", {})}
+    with as_company(tenant.id):
+        incident = Incident(
+            **{
+                "type": IncidentType.VERIFICATION_UNTRUSTED,
+                "evidence": evidence,
+                "opened_at": clock.now(),
+                "last_seen_at": clock.now(),
+                **columns,
+            }
+        )
+        db.session.add(incident)
+        db.session.commit()
+        return incident.id
 
 
 def make_notification(person: Person, appointment_id: int | None = None, **columns: Any) -> int:

@@ -18,7 +18,6 @@ from webapp.jobs.queues import PERIODIC, JsonJob, queue
 from webapp.models.run import PeriodicSlot, Run
 from webapp.models.tenancy import as_company
 
-
 pytestmark = pytest.mark.usefixtures("engine")
 TICKS = sorted(f"tick-{name}" for name in schedule.TASKS)
 

@@ -21,6 +21,7 @@ from webapp.models.run import RunScope, take_slot
 from webapp.models.service import Service
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.booking import book_appointment
+from webapp.sync.catalog import request_comparison
 from webapp.sync.runs import start_run
 from webapp.sync.verify import request_verification
 
@@ -34,6 +35,7 @@ def cause_troubles(stage: Stage, troupe: Troupe, company_id: int) -> None:
     stage.work_through_retries()
     _part_ways_unannounced(stage, troupe, company_id, many)
     _verify_company(stage, company_id)
+    _rename_service_there(stage, troupe, company_id)
 
 
 def _lose_answers(stage: Stage, troupe: Troupe, company_id: int, many: int) -> None:
@@ -115,6 +117,18 @@ def _verify_company(stage: Stage, company_id: int) -> None:
         db.session.commit()
     if run_id is not None:
         run_job("run", company_id, run_id)
+    stage.work()
+
+
+def _rename_service_there(stage: Stage, troupe: Troupe, company_id: int) -> None:
+    """Somebody gave an event type another name, of which no webhook tells."""
+    offer = [offer for offer in troupe.offers if offer.is_on_calcom][-1]
+    stage.remote.post(
+        "event-types", account=troupe.calcom_email, slug=offer.slug, title=f"{offer.name} Plus"
+    )
+    with as_company(company_id):
+        request_comparison(db.session(), now=clock.now())
+        db.session.commit()
     stage.work()
 
 

@@ -40,6 +40,7 @@ KINDS = {
     "verification": (PEOPLE, "webapp.jobs.verification.verify", PUSH_TIMEOUT_SECONDS),
     "proof": (DELIVERIES, "webapp.jobs.proof.prove", PUSH_TIMEOUT_SECONDS),
     "reconnection": (PUSHES, "webapp.jobs.reconnection.reconnect", PUSH_TIMEOUT_SECONDS),
+    "services": (DELIVERIES, "webapp.jobs.services.compare", PUSH_TIMEOUT_SECONDS),
     "run": (VERIFICATION, "webapp.jobs.runs.go_on", VERIFICATION_TIMEOUT_SECONDS),
 }
 
@@ -80,6 +81,11 @@ def enqueue_delivery(company_id: int, delivery_id: int) -> None:
     """Hand a delivery over at once; of a flood only the first, the pulse brings the others."""
     if _delivery_haste.allows():
         hand_over("delivery", company_id, delivery_id)
+
+
+def enqueue_comparison(company_id: int) -> None:
+    """The comparison of a company's services: its row is the company's own."""
+    hand_over("services", company_id, company_id)
 
 
 def hand_over(

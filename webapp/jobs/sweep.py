@@ -13,7 +13,7 @@ from webapp.extensions import db
 from webapp.jobs.verification import patience, plan_look
 from webapp.logs import sync_log
 from webapp.models.incident import IncidentCause
-from webapp.models.run import RunPhase, RunStatus, SightingKind
+from webapp.models.run import RunPhase, RunScope, RunStatus, SightingKind
 from webapp.sync.absences import (
     Alarm,
     Brake,
@@ -24,6 +24,7 @@ from webapp.sync.absences import (
     is_ours_suddenly_empty,
     record_absences,
 )
+from webapp.sync.catalog import request_comparison
 from webapp.sync.connection import mark_connected
 from webapp.sync.doubts import record_look, skip_look
 from webapp.sync.incidents import UNTRUSTED, raise_untrusted, recognise_account, settle_by_itself
@@ -287,6 +288,9 @@ class Sweep:
                 settle_by_itself(session, now=now)
             else:
                 note_watermark(session, run)
+        if run.scope is RunScope.FULL and status is RunStatus.DONE:
+            # Event types have no webhook: the night is when their drift is looked for (S8).
+            request_comparison(session, now=now)
         forget_sightings(session, run.id)
         finish_run(session, run.id, now=now, status=status, error_code=error_code)
         session.commit()

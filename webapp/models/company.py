@@ -6,7 +6,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Text
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.extensions import Base
@@ -42,6 +42,14 @@ class Secret(StrEnum):
     RETELL_KEY = "retell_api_key"
 
 
+class FieldPolicy(StrEnum):
+    """Which side a verification lets win where a field differs (S5.8)."""
+
+    FLAG = "flag"
+    CALCOM_WINS = "calcom_wins"
+    OURS_WINS = "ours_wins"
+
+
 class Company(Base):
     """A tenant. Row-level security compares its `id`; all other tables their `company_id`."""
 
@@ -49,9 +57,16 @@ class Company(Base):
     __table_args__ = (
         one_of("connection_state", ConnectionState),
         one_of("unclaimed_policy", UnclaimedPolicy),
+        one_of("start_policy", FieldPolicy),
+        one_of("status_policy", FieldPolicy),
         CheckConstraint("locale IN ('en', 'de')", name="locale_known"),
         CheckConstraint(r"slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'", name="slug_form"),
         CheckConstraint("(paused_at IS NULL) = (paused_by IS NULL)", name="pause_has_author"),
+        Index(
+            "ix_companies_services_due",
+            "services_due_at",
+            postgresql_where="services_due_at IS NOT NULL",
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -97,6 +112,21 @@ class Company(Base):
 
     paused_at: Mapped[datetime | None]
     paused_by: Mapped[str | None]
+
+    start_policy: Mapped[FieldPolicy] = mapped_column(
+        TextEnum(FieldPolicy), default=FieldPolicy.FLAG
+    )
+    status_policy: Mapped[FieldPolicy] = mapped_column(
+        TextEnum(FieldPolicy), default=FieldPolicy.FLAG
+    )
+    managers_settle: Mapped[bool] = mapped_column(default=True)
+    """Whether managers may settle findings, or admins alone (S12.3)."""
+
+    services_due_at: Mapped[datetime | None]
+    """When the services are to be compared with Cal.com, or their comparison is taken to have
+    died; None: nothing is due."""
+    services_compared_at: Mapped[datetime | None]
+    services_error_code: Mapped[str | None]
 
     @property
     def zone(self) -> ZoneInfo:

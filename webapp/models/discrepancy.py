@@ -36,6 +36,7 @@ class Resolution(StrEnum):
     CANCELLED_REMOTE = "cancelled_remote"
     CHANGED = "changed"
     DISMISSED = "dismissed"
+    BY_POLICY = "by_policy"
 
 
 class Discrepancy(Owned, Base):
@@ -60,6 +61,13 @@ class Discrepancy(Owned, Base):
             "opened_at",
             "id",
             postgresql_where="resolved_at IS NULL",
+        ),
+        Index(
+            "ix_discrepancies_mismatches",
+            "company_id",
+            "opened_at",
+            "id",
+            postgresql_where="type = 'data_mismatch'",
         ),
         Index(None, "company_id", "appointment_id", "id"),
     )

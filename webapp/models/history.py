@@ -40,6 +40,7 @@ class EventKind(StrEnum):
     VERIFY_REQUESTED = "verify_requested"
     PUSH_REQUESTED = "push_requested"
     RESOLVED = "resolved"
+    HEALED = "healed"
     FOUND_THERE = "found_there"
     ADOPTED = "adopted"
     RECOGNISED = "recognised"

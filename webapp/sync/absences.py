@@ -17,6 +17,7 @@ from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import require_company_id
 from webapp.sync.agreement import record_agreements
 from webapp.sync.findings import Raised, raise_findings
+from webapp.sync.healing import create_again
 from webapp.sync.judge import absence_of
 from webapp.sync.runs import RunFacts
 from webapp.sync.sightings import count_sightings, sighted
@@ -143,6 +144,8 @@ def record_absences(
         if again_at is not None:
             row.absence_first_seen_at = row.absence_first_seen_at or now
             row.next_verification_at = again_at
+            continue
+        if not run.is_trusted and create_again(session, row, now=now):
             continue
         newly += row.calcom_sync_status is not SyncState.ORPHANED_LOCAL
         cause = causes.get(row.id) if row.calcom_v2_booking_id is None else None

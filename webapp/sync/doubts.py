@@ -36,7 +36,7 @@ def record_look(
     outcome = record_verification(session, look, seen, now=now, patience=patience)
     settle_sighting(session, run.id, look.appointment_id, is_missing=False)
     _count(findings, outcome)
-    if outcome is Outcome.AGREED:
+    if outcome in (Outcome.AGREED, Outcome.HEALED):
         findings.healed = int(was_flagged)
     if outcome is Outcome.DISAGREED and not was_flagged:
         findings.flagged = 1
@@ -69,9 +69,10 @@ def _note_missing(session: Session, run: RunFacts, look: Look) -> PageFindings:
 
 
 def _count(findings: PageFindings, outcome: Outcome) -> None:
-    findings.compared = int(outcome in (Outcome.AGREED, Outcome.DISAGREED))
+    differs = outcome in (Outcome.DISAGREED, Outcome.HEALED)
+    findings.compared = int(differs or outcome is Outcome.AGREED)
     findings.agreed = int(outcome is Outcome.AGREED)
-    findings.disagreed = int(outcome is Outcome.DISAGREED)
+    findings.disagreed = int(differs)
     findings.errors = int(outcome is Outcome.ERROR)
     if outcome in (Outcome.SKIPPED, Outcome.SUSPECTED):
         findings.skipped["changed_meanwhile" if outcome is Outcome.SKIPPED else "just_written"] += 1

@@ -1,7 +1,7 @@
 """Findings: what was found is flagged, written down and told in one transaction, and closes by
 itself when both sides agree again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -53,9 +53,18 @@ class Finding:
     """The code of the failed push that led to it, where one did."""
     branch: str | None = None
     """What happened, in `verdict`'s words."""
+    ours: Mapping[str, str] | None = None
+    """How our side stood, where that may decide: `status` and `starts_at`."""
+    held_back: str | None = None
+    """Why the company's policies leave it to a person, where they have a say."""
 
     @property
     def evidence(self) -> dict[str, Any]:
+        more = {"ours": self.ours, "held_back": self.held_back}
+        return self._seen | {name: value for name, value in more.items() if value is not None}
+
+    @property
+    def _seen(self) -> dict[str, Any]:
         fields = {difference.field: asdict(difference) for difference in self.differences}
         for values in fields.values():
             values.pop("field")
@@ -116,6 +125,16 @@ def raise_findings(
     session.flush()
     tell_many(session, [_told(each) for each in news], now=now)
     return len(news)
+
+
+def note_findings(session: Session, raised: Sequence[Raised], *, now: datetime) -> None:
+    """Open or renew the discrepancies, and no more: for what is settled in the same breath, so
+    that nobody has to be told."""
+    opened = _open_discrepancies(session, [each.key for each in raised])
+    earlier = _earlier_reopenings(session, [each for each in raised if each.key not in opened])
+    for each in raised:
+        _open_or_renew(session, each, opened, earlier, now)
+    session.flush()
 
 
 def close_finding(

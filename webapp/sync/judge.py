@@ -14,6 +14,7 @@ from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement
 from webapp.sync.announcements import change_seen, note_changes
 from webapp.sync.connection import mark_connected, mark_disconnected
 from webapp.sync.findings import Finding, Raised, raise_finding, raise_findings
+from webapp.sync.healing import create_again, heal_mismatches
 from webapp.sync.intents import (
     code_of_failed_push,
     has_unfinished_intent,
@@ -75,23 +76,27 @@ def _on_booking(
     if verdict.is_mismatch:
         change = change_seen(appointment, booking)
         note_changes(session, [change] if change else [], now=now, alarm=patience.alarm)
-        _flag_mismatch(session, appointment, booking, verdict, now)
-        return Outcome.DISAGREED
+        return _on_mismatch(session, appointment, booking, verdict, now)
     resolution = Resolution.RETRIED if look.is_by_person else Resolution.BY_ITSELF
     record_agreement(session, appointment, booking, now=now, resolution=resolution)
     return Outcome.AGREED
 
 
-def _flag_mismatch(
+def _on_mismatch(
     session: Session,
     appointment: Appointment,
     booking: Booking,
     verdict: Verdict,
     now: datetime,
-) -> None:
+) -> Outcome:
+    """The company's policies decide who wins, or that a person has to (S5.8)."""
     cause = code_of_failed_push(session, appointment.id)
     raised = mismatch_of(appointment, booking, verdict, cause=cause)
-    raise_findings(session, [raised], now=now)
+    left = heal_mismatches(session, [(raised, booking)], now=now)
+    if not left:
+        return Outcome.HEALED
+    raise_findings(session, left, now=now)
+    return Outcome.DISAGREED
 
 
 def mismatch_of(
@@ -109,6 +114,10 @@ def mismatch_of(
         remote_updated_at=booking.updated_at,
         cause=cause,
         branch=verdict.branch,
+        ours={
+            "status": appointment.status.value,
+            "starts_at": appointment.starts_at.isoformat(),
+        },
     )
     changes = {
         "calcom_v2_booking_id": booking.uid,
@@ -135,6 +144,9 @@ def _on_absence(
         if look.is_by_person:
             appointment.verification_requested_at = now
         return Outcome.SUSPECTED
+    if not look.is_by_person and create_again(session, appointment, now=now):
+        # A person who verifies wants to know; pushing again is a click of its own.
+        return Outcome.HEALED
     cause = code_of_failed_push(session, appointment.id) if look.uid is None else None
     raise_findings(session, [absence_of(appointment, cause=cause)], now=now)
     return Outcome.DISAGREED

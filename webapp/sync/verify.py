@@ -41,6 +41,8 @@ class Outcome(StrEnum):
 
     AGREED = "agreed"
     DISAGREED = "disagreed"
+    HEALED = "healed"
+    """It differed, and the company's policy has put it right, or is about to."""
     SUSPECTED = "suspected"
     ERROR = "error"
     SKIPPED = "skipped"

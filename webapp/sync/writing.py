@@ -16,6 +16,7 @@ from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import require_company_id
 from webapp.sync.agreement import record_agreements
 from webapp.sync.findings import raise_findings
+from webapp.sync.healing import heal_mismatches
 from webapp.sync.joining import Ours
 from webapp.sync.judge import mismatch_of
 from webapp.sync.unclaimed import follow_unclaimed
@@ -80,14 +81,29 @@ def _write_standing(
         elif row.calcom_sync_status is not SyncState.ORPHANED_CALCOM:
             differing.append((each, row))
     written.healed += record_agreements(session, agreed, now=now) if agreed else 0
-    written.flagged += sum(not each.ours.is_flagged for each, _ in differing)
+    if differing:
+        _write_differing(session, differing, written, now)
+
+
+def _write_differing(
+    session: Session,
+    differing: Sequence[tuple[Judged, Appointment]],
+    written: Written,
+    now: datetime,
+) -> None:
+    """What the company's policies settle is put right; the rest is flagged."""
     causes = codes_of_failed_pushes(session, [row.id for _, row in differing])
-    raised = [
-        mismatch_of(row, each.booking, each.verdict, cause=causes.get(row.id))
+    mismatches = [
+        (mismatch_of(row, each.booking, each.verdict, cause=causes.get(row.id)), each.booking)
         for each, row in differing
     ]
-    if raised:
-        raise_findings(session, raised, now=now)
+    was_flagged = {each.ours.id for each, _ in differing if each.ours.is_flagged}
+    left = heal_mismatches(session, mismatches, now=now)
+    left_ids = {each.key for each in left}
+    written.flagged += len(left_ids - was_flagged)
+    written.healed += len(was_flagged - left_ids)
+    if left:
+        raise_findings(session, left, now=now)
 
 
 def lock_appointments(session: Session, ids: Sequence[int]) -> dict[int, Appointment]:

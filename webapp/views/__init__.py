@@ -9,13 +9,17 @@ def register(app: Flask) -> None:
         access,
         assets,
         delivery_words,
+        drift,
         errors,
         evidence,
         explanations,
         formats,
         headers,
+        notifications,
         pages,
         pauses,
+        run_words,
+        suspicion,
         timeline,
         wording,
     )
@@ -33,6 +37,10 @@ def register(app: Flask) -> None:
         explanations,
         evidence,
         timeline,
+        notifications,
+        drift,
+        run_words,
+        suspicion,
     ):
         part.register(app)
     _register_screens(app)
@@ -44,12 +52,16 @@ def _register_screens(app: Flask) -> None:
         booking,
         changes,
         deliveries,
+        incidents,
         login,
         notifications,
         overview,
         pauses,
+        policies,
         profile,
         reviews,
+        runs,
+        services,
         settings,
         tokens,
         verifications,
@@ -69,6 +81,10 @@ def _register_screens(app: Flask) -> None:
         settings,
         tokens,
         pauses,
+        policies,
+        services,
+        runs,
+        incidents,
     ):
         app.register_blueprint(screen.blueprint)
     _register_doors(app)

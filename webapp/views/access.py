@@ -68,10 +68,16 @@ class Person:
     time_zone: str
     paused_at: datetime | None
     paused_by: str | None
+    managers_settle: bool
 
     @property
     def may_act(self) -> bool:
         return self.role in (Role.ADMIN, Role.MANAGER)
+
+    @property
+    def may_settle(self) -> bool:
+        """Findings may be settled by admins, and by managers unless the company took it away."""
+        return self.is_admin or (self.role is Role.MANAGER and self.managers_settle)
 
     @property
     def is_admin(self) -> bool:
@@ -159,11 +165,23 @@ def is_id(text: str) -> bool:
 
 
 def acting(view: Callable[P, R]) -> Callable[P, R]:
-    """Admins and managers only: book, move, cancel, retry and settle."""
+    """Admins and managers only: book, move, cancel, verify."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         if not require_person().may_act:
+            abort(403)
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+def settling(view: Callable[P, R]) -> Callable[P, R]:
+    """Whoever may settle findings: admins, and managers unless a policy took it away (S12.3)."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not require_person().may_settle:
             abort(403)
         return view(*args, **kwargs)
 
@@ -257,6 +275,7 @@ def _as_person(user: User, company: Company) -> Person:
         time_zone=company.time_zone,
         paused_at=company.paused_at,
         paused_by=company.paused_by,
+        managers_settle=company.managers_settle,
     )
 
 

@@ -20,7 +20,14 @@ from webapp.sync.mailing import foresee_mail_of_pushing_again
 from webapp.sync.review import push_again, request_retry
 from webapp.sync.verify import request_verification
 from webapp.views import htmx
-from webapp.views.access import LARGEST_ID, acting, company_zone, find_or_404, require_person
+from webapp.views.access import (
+    LARGEST_ID,
+    acting,
+    company_zone,
+    find_or_404,
+    require_person,
+    settling,
+)
 from webapp.views.appointment_list import (
     PERIODS,
     SYNC_GROUPS,
@@ -74,7 +81,7 @@ def verify(appointment_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/<int:appointment_id>/retries")
-@acting
+@settling
 def retry(appointment_id: int) -> ResponseReturnValue:
     appointment = find_or_404(Appointment, appointment_id)
     person = require_person()
@@ -87,7 +94,7 @@ def retry(appointment_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/<int:appointment_id>/pushes")
-@acting
+@settling
 def confirm_push(appointment_id: int) -> ResponseReturnValue:
     appointment = find_appointment(appointment_id)
     return render_confirmation(
@@ -99,7 +106,7 @@ def confirm_push(appointment_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/<int:appointment_id>/pushes")
-@acting
+@settling
 def push(appointment_id: int) -> ResponseReturnValue:
     appointment = find_or_404(Appointment, appointment_id)
     person = require_person()

@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 from webapp.models.discrepancy import Discrepancy
 from webapp.views.explanations import explain
 from webapp.views.formats import ago, exact, instant_from
+from webapp.views.wording import HELD_BACK
 from webapp.views.words import gettext as _
 
 FIELDS: dict[str, LazyString] = {
@@ -38,6 +39,7 @@ class Difference(NamedTuple):
 def register(app: Flask) -> None:
     app.add_template_filter(differences)
     app.add_template_filter(in_plain_words)
+    app.add_template_filter(what_differs)
 
 
 def differences(evidence: Mapping[str, Any]) -> list[Difference]:
@@ -49,15 +51,21 @@ def differences(evidence: Mapping[str, Any]) -> list[Difference]:
 def in_plain_words(discrepancy: Discrepancy) -> list[str]:
     """What happened, as sentences."""
     evidence = discrepancy.evidence
-    sentences = [_tell(difference) for difference in differences(evidence)]
-    sentences = sentences or [str(explain(discrepancy.code).meaning)]
+    sentences = what_differs(evidence) or [str(explain(discrepancy.code).meaning)]
     if cause := evidence.get("cause"):
         why = str(explain(str(cause)).meaning)
         sentences.append(_("Our change could not be carried there: %(why)s", why=why))
+    if (held_back := evidence.get("held_back")) and not cause:
+        sentences.append(_("Your policy leaves it to you: %(why)s", why=HELD_BACK[held_back]))
     changed_at = instant_from(evidence.get("remote_updated_at"))
     if changed_at is not None:
         sentences.append(_("Last changed on Cal.com %(ago)s.", ago=ago(changed_at)))
     return sentences
+
+
+def what_differs(evidence: Mapping[str, Any]) -> list[str]:
+    """The differing fields alone, a sentence each."""
+    return [_tell(difference) for difference in differences(evidence)]
 
 
 def _difference(name: str, values: Mapping[str, Any]) -> Difference:

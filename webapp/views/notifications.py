@@ -1,6 +1,6 @@
 """The inbox: what the reader was told, unread first, straight to the item."""
 
-from flask import Blueprint, abort, flash, render_template, request, url_for
+from flask import Blueprint, Flask, abort, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, case, select, update
 
@@ -47,7 +47,7 @@ def read(notification_id: int) -> ResponseReturnValue:
     item.read_at = item.read_at or clock.now()
     db.session.commit()
     if "open" in request.form:
-        return htmx.see_other(_address_of(item))
+        return htmx.see_other(address_of(item))
     if htmx.is_htmx():
         return render_template("notifications/_read.html", item=item, unread=count_unread())
     return htmx.see_other(url_for(".index"))
@@ -79,7 +79,12 @@ def _find(notification_id: int) -> Notification:
     return item if item.user_id == require_person().id else abort(404)
 
 
-def _address_of(item: Notification) -> str:
+def register(app: Flask) -> None:
+    app.add_template_filter(address_of)
+
+
+def address_of(item: Notification) -> str:
+    """Where what it tells of can be seen."""
     if item.appointment_id is not None:
         return url_for("appointments.show", appointment_id=item.appointment_id)
     return url_for(NOTIFICATION_PAGES.get(item.type, "overview.show"))

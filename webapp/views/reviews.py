@@ -12,7 +12,7 @@ from webapp.models.sync_state import SyncState
 from webapp.sync.mailing import foresee_mail_of_pushing_again
 from webapp.sync.review import push_again, request_retry
 from webapp.views import htmx
-from webapp.views.access import LARGEST_ID, acting, require_person
+from webapp.views.access import LARGEST_ID, require_person, settling
 from webapp.views.appointments import render_confirmation
 from webapp.views.pages import count_unread, render_page
 from webapp.views.progress import is_being_worked_on, is_slow, poll_seconds
@@ -52,7 +52,7 @@ def row(discrepancy_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/<int:discrepancy_id>/retries")
-@acting
+@settling
 def retry(discrepancy_id: int) -> ResponseReturnValue:
     appointment, person = _find(discrepancy_id).appointment, require_person()
     is_retried = request_retry(db.session(), appointment, now=clock.now(), user_id=person.id)
@@ -66,7 +66,7 @@ def retry(discrepancy_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/<int:discrepancy_id>/pushes")
-@acting
+@settling
 def confirm_push(discrepancy_id: int) -> ResponseReturnValue:
     finding = _find(discrepancy_id)
     return render_confirmation(
@@ -79,7 +79,7 @@ def confirm_push(discrepancy_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/<int:discrepancy_id>/pushes")
-@acting
+@settling
 def push(discrepancy_id: int) -> ResponseReturnValue:
     appointment, person = _find(discrepancy_id).appointment, require_person()
     change = push_again(db.session(), appointment, now=clock.now(), user_id=person.id)

@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 from webapp import clock
 from webapp.models.discrepancy import Resolution
 from webapp.models.history import EventKind, HistoryEvent
+from webapp.sync.policies import Remedy
 from webapp.views.evidence import differences
 from webapp.views.explanations import explain
 from webapp.views.formats import ago, exact, instant_from
@@ -46,6 +47,7 @@ MARKS = {
     EventKind.RETRY_REQUESTED: Mark(_l("Retry asked for"), "refresh", "blue"),
     EventKind.VERIFY_REQUESTED: Mark(_l("Verification asked for"), "eye", "blue"),
     EventKind.PUSH_REQUESTED: Mark(_l("Pushing again asked for"), "upload", "blue"),
+    EventKind.HEALED: Mark(_l("Put right by itself"), "sparkles", "green"),
     EventKind.RESOLVED: Mark(_l("Settled"), "circle-check", "green"),
     EventKind.FOUND_THERE: Mark(_l("Found on Cal.com, not here"), "cloud", "red"),
     EventKind.ADOPTED: Mark(_l("Found on Cal.com and taken over"), "cloud", "blue"),
@@ -68,6 +70,12 @@ WISHES: dict[str, LazyString] = {
     "create": _l("The booking as it was first wanted was given up."),
     "reschedule": _l("The earlier move was given up."),
     "cancel": _l("The cancellation was given up."),
+}
+
+HEALED: dict[str, LazyString] = {
+    Remedy.FOLLOW: _l("By your company's policy, Cal.com's version was taken."),
+    Remedy.PUSH: _l("By your company's policy, ours is sent to Cal.com again."),
+    Remedy.CREATE: _l("It had never reached Cal.com, so it is sent again."),
 }
 
 
@@ -128,6 +136,13 @@ def _differed(data: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _healed(data: Mapping[str, Any]) -> list[str]:
+    remedy = data.get("remedy")
+    told = str(HEALED[str(remedy)]) if remedy in HEALED else ""
+    mailed = _("Cal.com mails the customer about it.") if data.get("mails") else ""
+    return [*_differed(data), told, mailed]
+
+
 def _resolved(data: Mapping[str, Any]) -> list[str]:
     known = data.get("resolution") in set(Resolution)
     label = str(RESOLUTIONS[Resolution(data["resolution"])]) if known else ""
@@ -160,6 +175,7 @@ _TELLERS: dict[EventKind, Callable[[Mapping[str, Any]], list[str]]] = {
     EventKind.PUSH_FAILED: _failed,
     EventKind.VERIFICATION_FAILED: _failed,
     EventKind.MISMATCH: _differed,
+    EventKind.HEALED: _healed,
     EventKind.RESOLVED: _resolved,
     EventKind.WEBHOOK_APPLIED: _reported,
     EventKind.ECHO_SUPPRESSED: _reported,

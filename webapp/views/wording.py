@@ -13,6 +13,7 @@ from webapp.models.discrepancy import DiscrepancyType, Resolution
 from webapp.models.notification import NotificationType
 from webapp.models.sync_state import SyncState
 from webapp.models.user import Role
+from webapp.sync.policies import HeldBack
 
 
 class Badge(NamedTuple):
@@ -57,7 +58,10 @@ NOTIFICATIONS: dict[NotificationType, LazyString] = {
         "A verification found more missing than can be believed; nothing was flagged"
     ),
 }
-NOTIFICATION_PAGES = {NotificationType.WEBHOOK_SILENT: "deliveries.index"}
+NOTIFICATION_PAGES = {
+    NotificationType.WEBHOOK_SILENT: "deliveries.index",
+    NotificationType.VERIFICATION_UNTRUSTED: "incidents.index",
+}
 """Where an item leads that is about no appointment; the overview where nothing is said."""
 
 ORIGINS: dict[Origin, LazyString] = {
@@ -82,6 +86,17 @@ RESOLUTIONS: dict[Resolution, LazyString] = {
     Resolution.CANCELLED_REMOTE: _l("settled by cancelling it on Cal.com"),
     Resolution.CHANGED: _l("settled by a later change"),
     Resolution.DISMISSED: _l("dismissed"),
+    Resolution.BY_POLICY: _l("settled by your company's policy"),
+}
+HELD_BACK: dict[str, LazyString] = {
+    HeldBack.POLICY: _l("The policy says to flag it."),
+    HeldBack.CONFLICT: _l("The policies for start and status contradict each other here."),
+    HeldBack.FAILED_PUSH: _l("A change made here could not be sent to Cal.com."),
+    HeldBack.CANCELLED_HERE: _l("It was cancelled here and is not brought back by itself."),
+    HeldBack.OVER: _l("It is over: completed or a no-show."),
+    HeldBack.PAST: _l("It has begun, so nothing can be pushed any more."),
+    HeldBack.NOT_OURS_TO_SAY: _l("Only Cal.com can confirm a booking."),
+    HeldBack.REPEATED: _l("It was put right within the last 24 hours already, and differs again."),
 }
 SCOPES: dict[Scope, LazyString] = {
     Scope.APPOINTMENTS_READ: _l("Read appointments with their customers, and services"),
@@ -103,7 +118,7 @@ def register(app: Flask) -> None:
         STATUSES=STATUSES,
         DISCREPANCIES=DISCREPANCIES,
         NOTIFICATIONS=NOTIFICATIONS,
-        NOTIFICATION_PAGES=NOTIFICATION_PAGES,
         ORIGINS=ORIGINS,
         ROLES=ROLES,
+        HELD_BACK=HELD_BACK,
     )
