@@ -38,7 +38,7 @@ PUSH_POINTS: dict[str, tuple[Any, str, str]] = {
     "committed, not enqueued": (push, "enqueue_push", "before"),
 }
 OTHER_POINTS: dict[str, tuple[Any, str, str]] = {
-    "verified, not recorded": (verification, "_record", "before"),
+    "verified, not recorded": (verification, "record_look", "before"),
     "recorded, not committed": (verification, "record_verification", "after"),
     "delivery applied, not committed": (deliveries, "_finish", "after"),
 }

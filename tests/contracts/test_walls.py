@@ -161,6 +161,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "notifications": {"type": "data_mismatch", "repeat_count": 1},
     "history_events": {"kind": "booked"},
     "audit_entries": {"actor": "system"},
+    "bulk_actions": {"kind": "retry", "status": "done", "finished_at": clock.now()},
+    "bulk_items": {"status": "settled", "finished_at": clock.now()},
 }
 
 
@@ -169,6 +171,8 @@ def _value(table: Table, name: str, company_id: int, made: dict[str, Any]) -> An
         return company_id
     parents = {"customer_id": "customers", "service_id": "services", "user_id": "users"}
     parents |= {"appointment_id": "appointments", "intent_id": "intents"}
+    parents |= {"discrepancy_id": "discrepancies", "bulk_action_id": "bulk_actions"}
+    parents |= {"requested_by_user_id": "users"}
     if name in parents:
         return made[parents[name]]["id"]
     if "origin" in name:

@@ -23,11 +23,13 @@ PUSHES = "pushes"
 DELIVERIES = "deliveries"
 VERIFICATION = "verification"
 PERIODIC = "periodic"
-NAMES = (PEOPLE, PUSHES, DELIVERIES, PERIODIC, VERIFICATION)
+BULK = "bulk"
+NAMES = (PEOPLE, PUSHES, DELIVERIES, PERIODIC, VERIFICATION, BULK)
 
 PUSH_TIMEOUT_SECONDS = 60
 DELIVERY_TIMEOUT_SECONDS = 30
 VERIFICATION_TIMEOUT_SECONDS = 300
+BULK_TIMEOUT_SECONDS = 300
 
 FAILURE_TTL_SECONDS = 7 * 24 * 3600
 
@@ -39,6 +41,7 @@ KINDS = {
     "verification": (PEOPLE, "webapp.jobs.verification.verify", PUSH_TIMEOUT_SECONDS),
     "proof": (DELIVERIES, "webapp.jobs.proof.prove", PUSH_TIMEOUT_SECONDS),
     "run": (VERIFICATION, "webapp.jobs.verification.run", VERIFICATION_TIMEOUT_SECONDS),
+    "bulk": (BULK, "webapp.jobs.bulk.work", BULK_TIMEOUT_SECONDS),
 }
 
 
@@ -65,6 +68,10 @@ def enqueue_verification(company_id: int, appointment_id: int) -> None:
 
 def enqueue_run(company_id: int, run_id: int) -> None:
     hand_over("run", company_id, run_id)
+
+
+def enqueue_bulk(company_id: int, bulk_id: int) -> None:
+    hand_over("bulk", company_id, bulk_id)
 
 
 def enqueue_delivery(company_id: int, delivery_id: int) -> None:

@@ -46,7 +46,7 @@ def verify(company_id: int, appointment_id: int) -> None:
             seen = Observation(error=error)
         if isinstance(seen.error, Postponed):
             return _wait(look, seen.error)
-        _record(look, seen)
+        record_look(look, seen)
     return None
 
 
@@ -113,7 +113,7 @@ def _look(look: Look, client: CalcomClient) -> Outcome:
     seen = observe(look, client)
     if isinstance(seen.error, Postponed):
         raise seen.error
-    return _record(look, seen)
+    return record_look(look, seen)
 
 
 def _wait(look: Look, error: Postponed) -> None:
@@ -149,20 +149,20 @@ def _give_up(run_id: int, error: CalcomError) -> None:
 
 
 def _plan(appointment_id: int) -> Look | None:
-    look = plan_verification(db.session(), appointment_id, now=clock.now(), patience=_patience())
+    look = plan_verification(db.session(), appointment_id, now=clock.now(), patience=patience())
     db.session.commit()
     return look
 
 
-def _record(look: Look, seen: Observation) -> Outcome:
+def record_look(look: Look, seen: Observation) -> Outcome:
     now: datetime = clock.now()
-    outcome = record_verification(db.session(), look, seen, now=now, patience=_patience())
+    outcome = record_verification(db.session(), look, seen, now=now, patience=patience())
     db.session.commit()
     sync_log().info("verified", appointment_id=look.appointment_id, outcome=outcome.value)
     return outcome
 
 
-def _patience() -> Patience:
+def patience() -> Patience:
     return Patience(
         skip=settings().verification_skip_seconds,
         grace=settings().absence_grace_seconds,

@@ -3,6 +3,7 @@
 from webapp.models import (  # noqa: F401
     appointment,
     audit,
+    bulk,
     company,
     customer,
     delivery,

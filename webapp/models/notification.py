@@ -21,6 +21,7 @@ class NotificationType(StrEnum):
     VERIFICATION_ERROR = "verification_error"
     SYNC_FAILED = "sync_failed"
     CONNECTION_BROKEN = "connection_broken"
+    BULK_FINISHED = "bulk_finished"
 
 
 class Notification(Owned, Base):

@@ -1,7 +1,7 @@
 """The database inbox: written in the transaction of the finding, so that nobody is told of
 something that was rolled back, and nothing that happened goes untold."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,13 +21,15 @@ def tell(
     *,
     now: datetime,
     appointment_id: int | None = None,
+    only: Sequence[int] | None = None,
     **parameters: Any,
 ) -> int:
     """Put an item into everybody's inbox; a repeat while one is open folds into it, unread again.
 
-    Returns how many people were told. `parameters` hold ids and codes, no customer data.
+    `only` are the people whom alone it concerns. Returns how many people were told.
+    `parameters` hold ids and codes, no customer data.
     """
-    people = _recipient_ids(session)
+    people = _recipient_ids(session, only)
     if not people:
         return 0
     item = {
@@ -90,10 +92,9 @@ def unread_count(session: Session, user_id: int) -> int:
     )
 
 
-def _recipient_ids(session: Session) -> list[int]:
+def _recipient_ids(session: Session, only: Sequence[int] | None) -> list[int]:
     """Admins, managers and staff of the company: an inbox item is for all who can log in."""
-    return list(
-        session.scalars(
-            select(User.id).where(User.company_id == require_company_id(), User.is_enabled)
-        )
-    )
+    query = select(User.id).where(User.company_id == require_company_id(), User.is_enabled)
+    if only is not None:
+        query = query.where(User.id.in_(only))
+    return list(session.scalars(query))

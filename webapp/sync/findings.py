@@ -22,6 +22,7 @@ from webapp.models.notification import NotificationType
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import require_company_id
 from webapp.notify.inbox import close_told, tell
+from webapp.sync.dismissals import facts_of, is_dismissed
 from webapp.sync.reconcile import Difference
 
 STATE_BY_TYPE = {
@@ -78,21 +79,22 @@ def raise_finding(
 ) -> None:
     """Flag the (locked) appointment, open or renew its discrepancy, write history, tell people.
 
-    The same finding seen again renews the row quietly; `changes` are further columns to write.
+    The same finding seen again renews the row quietly; one that a person dismissed flags nothing.
+    `changes` are further columns to write.
     """
     appointment_id = appointment.id
-    step = _open_or_renew(session, appointment_id, finding, now)
+    step = _open_or_renew(session, appointment, finding, now)
+    if step is not _Step.DISMISSED:
+        changes |= _flag(appointment, now)
     move_sync_state(
         session,
         appointment_id,
         STATE_BY_TYPE[finding.type],
         sync_error_code=finding.code,
         sync_error_message=finding.detail,
-        requires_manual_review=True,
-        manual_review_flagged_at=appointment.manual_review_flagged_at or now,
         **changes,
     )
-    if step is not _Step.RENEWED:
+    if step in (_Step.NEWS, _Step.FURTHER_ON):
         _write(session, appointment_id, finding, now=now, intent_id=intent_id)
     if step is _Step.NEWS:
         _tell(session, appointment_id, finding, now=now)
@@ -114,19 +116,18 @@ def close_finding(
     discrepancy = open_discrepancy(session, appointment_id)
     if discrepancy is None:
         return False
-    discrepancy.resolution = resolution
-    discrepancy.resolved_at = now
-    discrepancy.resolved_by_user_id = user_id
-    discrepancy.resolution_note = note
+    discrepancy.resolve(resolution, now=now, user_id=user_id, note=note)
+    assert discrepancy.resolution is not None  # noqa: S101 - narrows the type
     close_told(session, TOLD_OF_APPOINTMENTS, subject_of(appointment_id), now=now)
     record_event(
         session,
         appointment_id,
         EventKind.RESOLVED,
         at=now,
-        user_id=user_id,
-        resolution=resolution.value,
+        user_id=discrepancy.resolved_by_user_id,
+        resolution=discrepancy.resolution.value,
         type=discrepancy.type.value,
+        note=discrepancy.resolution_note,
     )
     return True
 
@@ -137,16 +138,31 @@ def subject_of(appointment_id: int) -> str:
 
 
 class _Step(Enum):
-    """How a finding relates to what is open: a stranger, the same trouble further on, the same."""
+    """How a finding relates to what is open: a stranger, the same trouble further on, the same;
+    or to what was dismissed."""
 
     NEWS = auto()
     FURTHER_ON = auto()
     RENEWED = auto()
+    DISMISSED = auto()
 
 
-def _open_or_renew(session: Session, appointment_id: int, finding: Finding, now: datetime) -> _Step:
+def _flag(appointment: Appointment, now: datetime) -> dict[str, Any]:
+    return {
+        "requires_manual_review": True,
+        "manual_review_flagged_at": appointment.manual_review_flagged_at or now,
+    }
+
+
+def _open_or_renew(
+    session: Session, appointment: Appointment, finding: Finding, now: datetime
+) -> _Step:
+    appointment_id = appointment.id
     found = open_discrepancy(session, appointment_id)
     if found is None:
+        facts = facts_of(appointment, finding.type, finding.code, finding.evidence)
+        if is_dismissed(session, appointment, facts):
+            return _Step.DISMISSED
         session.add(_new_discrepancy(session, appointment_id, finding, now))
         session.flush()
         return _Step.NEWS
@@ -156,6 +172,9 @@ def _open_or_renew(session: Session, appointment_id: int, finding: Finding, now:
     found.type, found.code = finding.type, finding.code
     found.evidence = finding.evidence
     found.last_seen_at = now
+    if finding.type is not DiscrepancyType.SYNC_FAILED:
+        # The answer to what a person asked for; a push that failed may still go on quietly.
+        found.drop_ask()
     return step
 
 

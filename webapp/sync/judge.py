@@ -25,6 +25,7 @@ from webapp.sync.reconcile import (
     view_of_ours,
     view_of_theirs,
 )
+from webapp.sync.takeover import take_absence_as_asked, take_as_asked
 from webapp.sync.verify import Look, Observation, Outcome, Patience, fingerprint_of
 
 TOLD_FROM_ERROR = 3
@@ -78,6 +79,8 @@ def _on_booking(
         appointment.next_verification_at = caught_up_at
         appointment.verification_requested_at = now if look.is_by_person else None
         return Outcome.SUSPECTED
+    if found and take_as_asked(session, appointment, booking, now=now):
+        return Outcome.AGREED
     if found:
         _flag_mismatch(session, appointment, booking, found, now)
         return Outcome.DISAGREED
@@ -126,6 +129,8 @@ def _on_absence(
         if look.is_by_person:
             appointment.verification_requested_at = now
         return Outcome.SUSPECTED
+    if take_absence_as_asked(session, appointment, now=now):
+        return Outcome.AGREED
     _count(appointment)
     finding = Finding(
         DiscrepancyType.ORPHANED_LOCAL,
