@@ -10,6 +10,7 @@ from tests.factories import (
     Person,
     Tenant,
     make_appointment,
+    make_bulk_action,
     make_discrepancy,
     make_notification,
     make_service,
@@ -46,9 +47,11 @@ def _addresses(app: Flask, ids: dict[str, int]) -> list[tuple[str, str, Rule]]:
 def ids(make: Make, company: Tenant, admin: Person) -> dict[str, int]:
     """Rows of the company, by the names that addresses use."""
     appointment_id = make(make_appointment, company, state=SyncState.FAILED, flagged=True)
+    discrepancy_id = make(make_discrepancy, company, appointment_id)
     return {
         "appointment_id": appointment_id,
-        "discrepancy_id": make(make_discrepancy, company, appointment_id),
+        "discrepancy_id": discrepancy_id,
+        "bulk_id": make(make_bulk_action, admin, [discrepancy_id]),
         "notification_id": make(make_notification, admin, appointment_id),
     }
 
@@ -76,7 +79,7 @@ def test_a_stranger_finds_no_row_of_ours(
 
 @pytest.mark.parametrize("number", [2**63, 10**30, 0])
 def test_an_id_beyond_all_rows_is_404(app: Flask, at_admin: Visitor, number: int) -> None:
-    names = ("appointment_id", "discrepancy_id", "notification_id")
+    names = ("appointment_id", "discrepancy_id", "notification_id", "bulk_id")
     for method, address, rule in _addresses(app, dict.fromkeys(names, number)):
         if rule.arguments:
             response = at_admin.client.open(address, method=method)
@@ -98,7 +101,7 @@ def test_a_strangers_ids_in_bodies_and_filters_are_404(
 
 
 def test_lists_show_a_stranger_nothing(at_stranger: Visitor, ids: dict[str, int]) -> None:
-    for path in ("/", "/appointments?period=all", "/reviews", "/notifications"):
+    for path in ("/", "/appointments?period=all", "/reviews", "/notifications", "/bulk-actions"):
         assert "Erika Beispiel" not in at_stranger.page(path)
 
 
@@ -117,6 +120,9 @@ def test_staff_read_the_desk_without_its_buttons(at_staff: Visitor, ids: dict[st
         assert "/retries" not in page
         assert "/pushes" not in page
         assert "/cancellations" not in page
+        assert "/bulk-actions/new" not in page
+        assert "/dismissals" not in page
+        assert "/exports" not in page
         assert 'action="/verifications"' not in page
 
 

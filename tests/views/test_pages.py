@@ -10,11 +10,13 @@ from tests.factories import (
     Person,
     Tenant,
     make_appointment,
+    make_bulk_action,
     make_discrepancy,
     make_notification,
 )
 from tests.views.conftest import Visitor
 from tests.views.markup import find, read
+from webapp.models.discrepancy import DiscrepancyType
 from webapp.models.sync_state import SyncState
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +34,12 @@ PAGES = (
     "/appointments/new?q=erika",
     "/reviews",
     "/reviews/1/pushes",
+    "/reviews/1/takeovers",
+    "/reviews/1/dismissals",
+    "/bulk-actions",
+    "/bulk-actions/new?kind=retry&scope=matching",
+    "/bulk-actions/new?kind=dismiss&scope=ticked&id=1",
+    "/bulk-actions/1",
     "/notifications",
     "/profile",
     "/settings",
@@ -48,8 +56,15 @@ def pages(
 ) -> dict[str, str]:
     """Every page with something on it."""
     appointment = make(make_appointment, company, state=SyncState.ORPHANED_LOCAL, flagged=True)
-    make(make_discrepancy, company, appointment)
+    finding = make(
+        make_discrepancy,
+        company,
+        appointment,
+        type_=DiscrepancyType.ORPHANED_LOCAL,
+        code="ORPHANED_LOCAL",
+    )
     make(make_notification, admin, appointment)
+    make(make_bulk_action, admin, [finding])
     at_admin.post("/profile/language", {"language": request.param})
     return {path: at_admin.get(path).text for path in PAGES}
 
@@ -87,6 +102,7 @@ def _has_labelled_inputs(path: str, html: str) -> None:
         if each.attributes.get("type") in ("hidden", "submit") or "label" in each.parents:
             continue
         hidden = each.attributes.get("aria-hidden") == "true"
+        hidden = hidden or bool(each.attributes.get("aria-label", "").strip())
         assert hidden or each.attributes.get("id") in labelled, f"{path}: {each.attributes}"
 
 

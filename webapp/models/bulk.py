@@ -126,5 +126,5 @@ def count_items(session: Session, bulk_id: int) -> dict[ItemStatus, int]:
         .where(BulkItem.company_id == require_company_id(), BulkItem.bulk_action_id == bulk_id)
         .group_by(BulkItem.status)
     )
-    found = {status: number for status, number in rows.tuples()}  # noqa: C416 - a result
+    found = {row[0]: row[1] for row in rows}
     return {status: found.get(status, 0) for status in ItemStatus}

@@ -81,7 +81,7 @@ def preview_bulk(
     rows = session.execute(
         select(Discrepancy.type, func.count()).join(chosen, of_chosen).group_by(Discrepancy.type)
     )
-    by_type = {type_: number for type_, number in rows.tuples()}  # noqa: C416 - a result
+    by_type = {row[0]: row[1] for row in rows}
     mails, customers, unreachable = (
         _count_mails(session, chosen.c.id) if kind in MAILING else (0, 0, 0)
     )
@@ -187,7 +187,7 @@ def next_items(session: Session, bulk_id: int, limit: int) -> list[tuple[int, in
         .order_by(BulkItem.id)
         .limit(limit)
     )
-    return [(item_id, discrepancy_id) for item_id, discrepancy_id in rows.tuples()]
+    return [(row.id, row.discrepancy_id) for row in rows]
 
 
 def begin_item(
@@ -368,9 +368,8 @@ def _freeze(session: Session, bulk_id: int, chosen: Select[int, int, datetime]) 
         rows.c.appointment_id,
         literal(ItemStatus.QUEUED.value),
     ).order_by(rows.c.starts_at, rows.c.id)
-    result = session.execute(insert(BulkItem).from_select(columns, items))
-    assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type
-    return result.rowcount
+    session.execute(insert(BulkItem).from_select(columns, items))
+    return sum(count_items(session, bulk_id).values())
 
 
 def _is(bulk_id: int) -> tuple[Any, ...]:

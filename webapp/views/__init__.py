@@ -13,8 +13,11 @@ def register(app: Flask) -> None:
         explanations,
         formats,
         headers,
+        notifications,
+        outcomes,
         pages,
         pauses,
+        settlements,
         timeline,
         wording,
     )
@@ -31,6 +34,9 @@ def register(app: Flask) -> None:
         explanations,
         evidence,
         timeline,
+        outcomes,
+        settlements,
+        notifications,
     ):
         part.register(app)
     _register_screens(app)
@@ -40,6 +46,7 @@ def _register_screens(app: Flask) -> None:
     from webapp.views import (
         appointments,
         booking,
+        bulk_actions,
         changes,
         login,
         notifications,
@@ -48,6 +55,7 @@ def _register_screens(app: Flask) -> None:
         profile,
         reviews,
         settings,
+        settlements,
         verifications,
     )
 
@@ -58,6 +66,8 @@ def _register_screens(app: Flask) -> None:
         booking,
         changes,
         reviews,
+        settlements,
+        bulk_actions,
         verifications,
         notifications,
         profile,

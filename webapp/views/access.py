@@ -71,7 +71,12 @@ def register(app: Flask) -> None:
     app.before_request(_refuse_nul)
     app.before_request(_admit)
     app.teardown_request(_leave)
-    app.context_processor(lambda: {"person": current_person()})
+    app.context_processor(_describe_reader)
+
+
+def _describe_reader() -> dict[str, Any]:
+    person = current_person()
+    return {"person": person, "may_settle": person is not None and may_settle(person)}
 
 
 def _refuse_nul() -> None:
@@ -147,6 +152,23 @@ def acting(view: Callable[P, R]) -> Callable[P, R]:
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         if not require_person().may_act:
+            abort(403)
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+def may_settle(person: Person) -> bool:
+    """Who settles findings: a company may take that away from its managers."""
+    return person.may_act
+
+
+def settlers_only(view: Callable[P, R]) -> Callable[P, R]:
+    """Retry, settle, dismiss; singly or in bulk."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not may_settle(require_person()):
             abort(403)
         return view(*args, **kwargs)
 

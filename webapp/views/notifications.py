@@ -1,6 +1,6 @@
 """The inbox: what the reader was told, unread first, straight to the item."""
 
-from flask import Blueprint, abort, flash, render_template, request, url_for
+from flask import Blueprint, Flask, abort, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, case, select, update
 
@@ -65,6 +65,10 @@ def read_all() -> ResponseReturnValue:
     return htmx.see_other(url_for(".index"))
 
 
+def register(app: Flask) -> None:
+    app.add_template_filter(_address_of, "address")
+
+
 def _own() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return (
         Notification.company_id == require_company_id(),
@@ -81,6 +85,9 @@ def _find(notification_id: int) -> Notification:
 def _address_of(item: Notification) -> str:
     if item.appointment_id is not None:
         return url_for("appointments.show", appointment_id=item.appointment_id)
+    bulk_id = item.parameters.get("bulk_id")
+    if bulk_id is not None:
+        return url_for("bulk_actions.show", bulk_id=bulk_id)
     return url_for("overview.show")
 
 

@@ -8,12 +8,11 @@ from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
 from webapp import clock
-from webapp.models.discrepancy import Resolution
+from webapp.models.discrepancy import Action, Resolution
 from webapp.models.history import EventKind, HistoryEvent
-from webapp.views.evidence import differences
 from webapp.views.explanations import explain
 from webapp.views.formats import ago, exact, instant_from
-from webapp.views.wording import RESOLUTIONS
+from webapp.views.wording import ACTIONS, RESOLUTIONS
 from webapp.views.words import gettext as _
 
 
@@ -46,6 +45,7 @@ MARKS = {
     EventKind.RETRY_REQUESTED: Mark(_l("Retry asked for"), "refresh", "blue"),
     EventKind.VERIFY_REQUESTED: Mark(_l("Verification asked for"), "eye", "blue"),
     EventKind.PUSH_REQUESTED: Mark(_l("Pushing again asked for"), "upload", "blue"),
+    EventKind.SETTLEMENT_REQUESTED: Mark(_l("Settling asked for"), "arrows-diff", "blue"),
     EventKind.RESOLVED: Mark(_l("Settled"), "circle-check", "green"),
     EventKind.WEBHOOK_APPLIED: Mark(_l("Cal.com reported a change"), "webhook", "blue"),
     EventKind.ECHO_SUPPRESSED: Mark(
@@ -65,7 +65,6 @@ OPERATIONS: dict[str, LazyString] = {
 
 def register(app: Flask) -> None:
     app.jinja_env.globals["MARKS"] = MARKS
-    app.add_template_filter(details)
 
 
 def details(event: HistoryEvent) -> list[str]:
@@ -108,17 +107,23 @@ def _failed(data: Mapping[str, Any]) -> list[str]:
     return [_reason(data), _("Cal.com says: %(detail)s", detail=detail) if detail else ""]
 
 
-def _differed(data: Mapping[str, Any]) -> list[str]:
-    return [
-        _("%(name)s: here %(ours)s, on Cal.com %(theirs)s.", **difference._asdict())
-        for difference in differences(data)
-    ]
-
-
 def _resolved(data: Mapping[str, Any]) -> list[str]:
     known = data.get("resolution") in set(Resolution)
     label = str(RESOLUTIONS[Resolution(data["resolution"])]) if known else ""
-    return [label[:1].upper() + label[1:] + "."] if label else []
+    told = [label[:1].upper() + label[1:] + "."] if label else []
+    note = data.get("note")
+    return [*told, _("Reason: %(reason)s", reason=note)] if note else told
+
+
+def _missed(data: Mapping[str, Any]) -> list[str]:
+    cause = data.get("cause")
+    why = _("Our change could not be carried there: %(why)s", why=explain(cause).meaning)
+    return [_reason(data), why if cause else ""]
+
+
+def _asked_for(data: Mapping[str, Any]) -> list[str]:
+    known = data.get("action") in set(Action)
+    return [str(ACTIONS[Action(data["action"])].label)] if known else []
 
 
 def _reported(data: Mapping[str, Any]) -> list[str]:
@@ -143,7 +148,8 @@ _TELLERS: dict[EventKind, Callable[[Mapping[str, Any]], list[str]]] = {
     EventKind.PUSH_WAITS: _postponed,
     EventKind.PUSH_FAILED: _failed,
     EventKind.VERIFICATION_FAILED: _failed,
-    EventKind.MISMATCH: _differed,
+    EventKind.MISSING: _missed,
+    EventKind.SETTLEMENT_REQUESTED: _asked_for,
     EventKind.RESOLVED: _resolved,
     EventKind.WEBHOOK_APPLIED: _reported,
     EventKind.ECHO_SUPPRESSED: _reported,
