@@ -64,7 +64,9 @@ def create() -> ResponseReturnValue:
     """Freeze what the preview showed: what was found since then is not in it."""
     kind, person, now = _kind(request.form.get("kind", "")), require_person(), clock.now()
     shown_at = min(instant_from(request.form.get("shown_at")) or abort(400), now)
-    chosen = _chosen(request.form, shown_at) or abort(400)
+    chosen = _chosen(request.form, shown_at)
+    if chosen is None:
+        abort(400)
     form = _form_of(kind, request.form)
     if form is not None and not form.validate():
         return _preview(kind, chosen, form, shown_at), 422
@@ -123,7 +125,7 @@ def cancel(bulk_id: int) -> ResponseReturnValue:
     if htmx.is_htmx():
         db.session.expire_all()
         return progress(bulk_id)
-    said = _("Cancelled. What has begun is seen through.") if is_cancelled else _("It had ended.")
+    said = _("Stopped. What has begun is seen through.") if is_cancelled else _("It had ended.")
     flash(said, "info")
     return htmx.see_other(url_for(".show", bulk_id=bulk_id))
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from flask import Response, stream_with_context
 from flask_babel import get_locale
 
+from webapp.models.tenancy import as_company, require_company_id
+
 BYTE_ORDER_MARK = "\ufeff"
 FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -20,7 +22,8 @@ def csv_file(name: str, header: Sequence[str], rows: Iterable[Sequence[object]])
     """A download; `rows` may read the database while they are sent."""
     language = str(get_locale() or "en")[:2]
     lines = _lines(header, rows, delimiter=";" if language == "de" else ",")
-    response = Response(stream_with_context(lines), mimetype="text/csv")
+    sent = _for_company(require_company_id(), lines)
+    response = Response(stream_with_context(sent), mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response
 
@@ -30,6 +33,12 @@ def safe_cell(value: object) -> str:
     text = "" if value is None else str(value)
     begins_formula = text.lstrip(" ").startswith(FORMULA_BEGINNINGS)
     return f"'{text}" if begins_formula else text
+
+
+def _for_company(company_id: int, lines: Iterator[str]) -> Iterator[str]:
+    """The request has left its company by the time its answer is sent."""
+    with as_company(company_id):
+        yield from lines
 
 
 def _lines(

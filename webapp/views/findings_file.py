@@ -38,8 +38,7 @@ def queue_file(filters: QueueFilters, now: datetime) -> Response:
         _("Attempts"),
         _("Evidence"),
     ]
-    rows = (_queue_row(each, now) for each in export_queue(db.session(), filters, now))
-    return csv_file(f"review-queue-{_day(now)}", header, rows)
+    return csv_file(f"review-queue-{_day(now)}", header, _queue_rows(filters, now))
 
 
 def bulk_file(bulk_id: int) -> Response:
@@ -54,6 +53,12 @@ def bulk_file(bulk_id: int) -> Response:
         _("Ended"),
     ]
     return csv_file(f"bulk-action-{bulk_id}", header, map(_bulk_row, _items(bulk_id)))
+
+
+def _queue_rows(filters: QueueFilters, now: datetime) -> Iterator[Sequence[object]]:
+    """The session is asked for when the rows are: the view's own is closed by then."""
+    for finding in export_queue(db.session(), filters, now):
+        yield _queue_row(finding, now)
 
 
 def _queue_row(finding: Discrepancy, now: datetime) -> Sequence[object]:

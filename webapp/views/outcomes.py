@@ -16,14 +16,14 @@ from webapp.views.wording import RESOLUTIONS, Badge
 BULK_STATUSES: dict[StrEnum, Badge] = {
     BulkStatus.RUNNING: Badge(_l("At work"), "yellow", "clock"),
     BulkStatus.DONE: Badge(_l("Done"), "green", "check"),
-    BulkStatus.CANCELLED: Badge(_l("Cancelled"), "secondary", "ban"),
+    BulkStatus.CANCELLED: Badge(_l("Stopped"), "secondary", "ban"),
 }
 ITEM_STATUSES: dict[StrEnum, Badge] = {
     ItemStatus.SETTLED: Badge(_l("Settled"), "green", "check"),
     ItemStatus.STILL_OPEN: Badge(_l("Still requires review"), "red", "alert-triangle"),
     ItemStatus.REFUSED: Badge(_l("Not begun"), "orange", "x"),
     ItemStatus.FAILED: Badge(_l("Broke off"), "red", "x"),
-    ItemStatus.CANCELLED: Badge(_l("Cancelled before it began"), "secondary", "ban"),
+    ItemStatus.CANCELLED: Badge(_l("Stopped before it began"), "secondary", "ban"),
     ItemStatus.STARTED: Badge(_l("Under way"), "yellow", "refresh"),
     ItemStatus.QUEUED: Badge(_l("Waiting"), "secondary", "clock"),
 }

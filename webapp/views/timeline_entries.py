@@ -112,7 +112,9 @@ def _outcome(attempt: Attempt) -> str:
             return _("It went through.")
         case "LEASE_LOST":
             return _("Another worker had taken over: nothing of it was kept.")
-    code = f"{attempt.outcome}, {attempt.http_status}" if attempt.http_status else attempt.outcome
+    code, status = attempt.outcome, attempt.http_status
+    if status is not None and str(status) not in code:
+        code = f"{code}, HTTP {status}"
     meaning = str(explain(attempt.outcome).meaning)
     return _("%(meaning)s (%(code)s)", meaning=meaning, code=code)
 
