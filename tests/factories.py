@@ -18,11 +18,12 @@ from webapp.models.api_token import Scope
 from webapp.models.appointment import Appointment, AppointmentStatus, Origin
 from webapp.models.audit import Actor
 from webapp.models.base import fold
+from webapp.models.bulk import BulkAction, BulkItem
 from webapp.models.company import Company, Secret
 from webapp.models.crossing import next_company_id
 from webapp.models.customer import Customer
 from webapp.models.delivery import Delivery, DeliveryStatus
-from webapp.models.discrepancy import Discrepancy, DiscrepancyType
+from webapp.models.discrepancy import Action, Discrepancy, DiscrepancyType
 from webapp.models.incident import Incident, IncidentCause, IncidentType
 from webapp.models.notification import Notification, NotificationType
 from webapp.models.run import Run, RunScope, RunStatus
@@ -333,6 +334,35 @@ def make_delivery(tenant: Tenant, appointment_id: int | None = None, **columns: 
         db.session.add(delivery)
         db.session.commit()
         return delivery.id
+
+
+def make_bulk_action(
+    person: Person, discrepancy_ids: list[int], kind: Action = Action.RETRY, **columns: Any
+) -> int:
+    """A bulk action over these findings, none of them begun."""
+    with as_company(person.company_id):
+        bulk = BulkAction(
+            **{
+                "kind": kind,
+                "requested_by_user_id": person.id,
+                "item_count": len(discrepancy_ids),
+                "created_at": clock.now(),
+                "lease_until": clock.now(),
+                **columns,
+            }
+        )
+        db.session.add(bulk)
+        db.session.flush()
+        for discrepancy_id in discrepancy_ids:
+            finding = db.session.get_one(Discrepancy, (person.company_id, discrepancy_id))
+            item = BulkItem(
+                bulk_action_id=bulk.id,
+                discrepancy_id=discrepancy_id,
+                appointment_id=finding.appointment_id,
+            )
+            db.session.add(item)
+        db.session.commit()
+        return bulk.id
 
 
 def _customer(email: str, **columns: Any) -> Customer:

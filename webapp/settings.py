@@ -179,6 +179,12 @@ class Settings(BaseSettings):
     absence_gap_seconds: float = Field(
         180.0, ge=0, description="Time between the two sightings that prove a booking missing"
     )
+    bulk_batch: int = Field(
+        50, ge=1, le=250, description="Findings that a bulk action begins before it asks Cal.com"
+    )
+    bulk_most_items: int = Field(
+        20_000, ge=1, le=100_000, description="Findings that one bulk action takes on at most"
+    )
     cards_poll_seconds: int = Field(60, ge=2, description="How often the overview's cards refresh")
     sandbox_url: str | None = Field(None, description="The demo's sandbox; unset in production")
 

@@ -24,7 +24,7 @@ SPINE_KINDS = (
 NEW_KINDS = "'found_there', 'adopted', 'recognised'"
 SPINE_NOTIFICATIONS = (
     "'orphaned_local', 'orphaned_calcom', 'data_mismatch', 'verification_error',"
-    " 'sync_failed', 'connection_broken'"
+    " 'sync_failed', 'connection_broken', 'webhook_silent'"
 )
 COUNTS = (
     "cursor_skip",

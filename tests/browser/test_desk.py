@@ -15,10 +15,12 @@ from tests.factories import (
     Person,
     Tenant,
     make_appointment,
+    make_bulk_action,
     make_customer,
     make_discrepancy,
     make_notification,
 )
+from webapp.models.discrepancy import DiscrepancyType
 from webapp.models.sync_state import SyncState
 
 pytestmark = pytest.mark.browser
@@ -32,7 +34,11 @@ def finding(app: Flask, company: Tenant, admin: Person) -> int:
     with app.app_context():
         appointment = make_appointment(company, state=SyncState.ORPHANED_LOCAL, flagged=True)
         make_notification(admin, appointment)
-        return make_discrepancy(company, appointment, code="ORPHANED_LOCAL")
+        finding = make_discrepancy(
+            company, appointment, type_=DiscrepancyType.ORPHANED_LOCAL, code="ORPHANED_LOCAL"
+        )
+        make_bulk_action(admin, [finding])
+        return finding
 
 
 def _settle(owner_engine: Engine) -> None:
@@ -141,6 +147,53 @@ def test_pushing_again_asks_in_a_dialog_and_escape_leaves_it(
     dialog.get_by_role("button", name="Push again").click()
     expect(page.get_by_text("Sending to Cal.com …")).to_be_visible()
     expect(dialog).to_be_hidden()
+
+
+def test_a_finding_is_dismissed_in_a_dialog_by_keyboard(
+    open_browser: Open, admin: Person, finding: int
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/reviews")
+    page.get_by_role("link", name="Dismiss").press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Reason")).to_be_focused()
+    page.keyboard.type("Agreed by telephone")
+    page.keyboard.press("Enter")
+    expect(page.locator(".outcome", has_text="Dismissed")).to_be_visible()
+    expect(page.locator("#announcer")).to_contain_text("Dismissed")
+    expect(dialog).to_be_hidden()
+
+
+def test_all_are_ticked_at_once_and_done_together(
+    open_browser: Open, admin: Person, finding: int, owner_engine: Engine
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/reviews")
+    page.get_by_label("Choose all on this page").check()
+    page.get_by_role("button", name="For those ticked").click()
+    page.get_by_role("button", name="Start for 1").click()
+    expect(page.get_by_text("0 of 1 have an outcome")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("1 of 1 have an outcome")).to_be_visible()
+    with owner_engine.begin() as connection:
+        connection.execute(
+            text("UPDATE bulk_actions SET status = 'cancelled', finished_at = now() WHERE id = 2")
+        )
+    expect(page.locator("#progress[hx-trigger]")).to_have_count(0)
+
+
+def test_the_file_is_downloaded_as_often_as_one_asks(
+    open_browser: Open, admin: Person, finding: int
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/reviews")
+    for _ in range(2):
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Export as CSV").click()
+        assert download.value.suggested_filename.startswith("review-queue-")
 
 
 def test_cancelling_without_a_reason_stays_in_the_dialog(

@@ -45,6 +45,8 @@ NEEDS: dict[str, Row] = {
     "deliveries": {"status": "applied"},
     "phone_answers": {"function": "book_appointment"},
     "remote_changes": {"kind": "created"},
+    "bulk_actions": {"status": "done", "finished_at": clock.now()},
+    "bulk_items": {"status": "settled", "finished_at": clock.now()},
     "notifications": {"type": "data_mismatch"},
 }
 """What a row of a table needs beyond a sample of each column's type; a function where it depends on

@@ -37,7 +37,6 @@ KEYS: dict[str, Callable[[Tenant], dict[str, str]]] = {
 OTHER_ARGUMENTS: dict[str, Callable[[Mapping[str, Row]], object]] = {
     "token": lambda rows: rows["companies"]["webhook_token"],
     "phone_token": lambda rows: rows["companies"]["phone_token"],
-    "token_id": lambda rows: rows["api_tokens"]["id"],
 }
 """What stands in an address and is no `<singular of a table>_id`."""
 
@@ -64,6 +63,11 @@ WHO_MAY: dict[str, set[Role]] = {
     "deliveries.rehearse_one": ACTING,
     "deliveries.run": ACTING,
     "deliveries.show": EVERYBODY,
+    "incidents.confirm_flagging": ACTING,
+    "incidents.flag": ACTING,
+    "incidents.index": EVERYBODY,
+    "incidents.run": ACTING,
+    "incidents.show": EVERYBODY,
     "login.leave": EVERYBODY,
     "notifications.badge": EVERYBODY,
     "notifications.index": EVERYBODY,
@@ -74,6 +78,8 @@ WHO_MAY: dict[str, set[Role]] = {
     "pauses.confirm": ADMINS,
     "pauses.pause": ADMINS,
     "pauses.resume": ADMINS,
+    "policies.save": ADMINS,
+    "policies.show": ADMINS,
     "profile.change_password": EVERYBODY,
     "profile.choose_language": EVERYBODY,
     "profile.choose_theme": EVERYBODY,
@@ -83,6 +89,14 @@ WHO_MAY: dict[str, set[Role]] = {
     "reviews.push": ACTING,
     "reviews.retry": ACTING,
     "reviews.row": EVERYBODY,
+    "runs.index": EVERYBODY,
+    "runs.progress": EVERYBODY,
+    "runs.show": EVERYBODY,
+    "runs.start": ACTING,
+    "runs.stop": ACTING,
+    "services.compare": ACTING,
+    "services.comparison": EVERYBODY,
+    "services.index": EVERYBODY,
     "settings.show": ADMINS,
     "tokens.confirm_revocation": ADMINS,
     "tokens.create": ADMINS,

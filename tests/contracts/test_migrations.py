@@ -55,6 +55,23 @@ def test_enumerations_are_checked_for_the_members_that_the_code_knows(
                 )
 
 
+def test_the_database_knows_each_member_of_an_enumeration_and_no_other(
+    app: Flask, owner_engine: Engine
+) -> None:
+    checks = {
+        (table, str(each["name"])): str(each["sqltext"])
+        for table in Base.metadata.tables
+        for each in inspect(owner_engine).get_check_constraints(table)
+    }
+    for table in Base.metadata.sorted_tables:
+        for column in table.columns:
+            if isinstance(column.type, TextEnum):
+                check = checks[(table.name, f"ck_{table.name}_{column.name}_known")]
+                known = set(re.findall(r"'([^']*)'::text", check))
+                members = {member.value for member in column.type.enum}
+                assert known == members, f"widen {table.name}.{column.name} in a migration"
+
+
 def test_all_migrations_go_down_and_up_again(
     migrated_app: Flask, settings: Settings, owner_engine: Engine
 ) -> None:

@@ -24,9 +24,10 @@ Make = Callable[..., int]
 def ids(make: Make, company: Tenant, admin: Person) -> dict[str, int]:
     """Rows of the company, by the names that addresses use."""
     appointment_id = make(make_appointment, company, state=SyncState.FAILED, flagged=True)
+    discrepancy_id = make(make_discrepancy, company, appointment_id)
     return {
         "appointment_id": appointment_id,
-        "discrepancy_id": make(make_discrepancy, company, appointment_id),
+        "discrepancy_id": discrepancy_id,
         "notification_id": make(make_notification, admin, appointment_id),
         "delivery_id": make(make_delivery, company, appointment_id),
     }
@@ -44,6 +45,9 @@ def test_staff_read_the_desk_without_its_buttons(at_staff: Visitor, ids: dict[st
         assert "/retries" not in page
         assert "/pushes" not in page
         assert "/cancellations" not in page
+        assert "/bulk-actions/new" not in page
+        assert "/dismissals" not in page
+        assert "/exports" not in page
         assert 'action="/verifications"' not in page
 
 

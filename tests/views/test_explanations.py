@@ -104,8 +104,14 @@ def test_events_are_told_whatever_is_missing(
 @pytest.mark.parametrize(
     ("moved", "expected"),
     [
-        ("theirs", "Cal.com moved it to Wed 7 Jan 2026, 15:00; ours is unchanged."),
-        ("ours", "It was moved here to Wed 7 Jan 2026, 10:00; Cal.com is unchanged."),
+        (
+            "theirs",
+            "Cal.com moved it to Wed 7 Jan 2026, 15:00; ours is unchanged since both agreed.",
+        ),
+        (
+            "ours",
+            "It was moved here to Wed 7 Jan 2026, 10:00; Cal.com is unchanged since both agreed.",
+        ),
         ("both", "Both sides moved it: here to Wed 7 Jan 2026, 10:00"),
         ("unknown", "Here it starts Wed 7 Jan 2026, 10:00, on Cal.com Wed 7 Jan 2026, 15:00."),
     ],

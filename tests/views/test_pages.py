@@ -81,6 +81,7 @@ def _has_labelled_inputs(path: str, html: str) -> None:
         if each.attributes.get("type") in ("hidden", "submit") or "label" in each.parents:
             continue
         hidden = each.attributes.get("aria-hidden") == "true"
+        hidden = hidden or bool(each.attributes.get("aria-label", "").strip())
         assert hidden or each.attributes.get("id") in labelled, f"{path}: {each.attributes}"
 
 

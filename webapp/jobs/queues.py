@@ -24,11 +24,13 @@ PUSHES = "pushes"
 DELIVERIES = "deliveries"
 VERIFICATION = "verification"
 PERIODIC = "periodic"
-NAMES = (PEOPLE, PUSHES, DELIVERIES, PERIODIC, VERIFICATION)
+BULK = "bulk"
+NAMES = (PEOPLE, PUSHES, DELIVERIES, PERIODIC, VERIFICATION, BULK)
 
 PUSH_TIMEOUT_SECONDS = 60
 DELIVERY_TIMEOUT_SECONDS = 40
 VERIFICATION_TIMEOUT_SECONDS = 300
+BULK_TIMEOUT_SECONDS = 300
 
 FAILURE_TTL_SECONDS = 7 * 24 * 3600
 
@@ -42,6 +44,7 @@ KINDS = {
     "reconnection": (PUSHES, "webapp.jobs.reconnection.reconnect", PUSH_TIMEOUT_SECONDS),
     "services": (DELIVERIES, "webapp.jobs.services.compare", PUSH_TIMEOUT_SECONDS),
     "run": (VERIFICATION, "webapp.jobs.runs.go_on", VERIFICATION_TIMEOUT_SECONDS),
+    "bulk": (BULK, "webapp.jobs.bulk.work", BULK_TIMEOUT_SECONDS),
 }
 
 DELIVERIES_AT_ONCE_PER_SECOND = 20.0
@@ -75,6 +78,10 @@ def enqueue_run(company_id: int, run_id: int) -> None:
 
 def enqueue_reconnection(company_id: int, row_id: int) -> None:
     hand_over("reconnection", company_id, row_id)
+
+
+def enqueue_bulk(company_id: int, bulk_id: int) -> None:
+    hand_over("bulk", company_id, bulk_id)
 
 
 def enqueue_delivery(company_id: int, delivery_id: int) -> None:

@@ -28,7 +28,7 @@ def verify(company_id: int, appointment_id: int) -> None:
             seen = Observation(error=error)
         if isinstance(seen.error, Postponed):
             return _wait(look, seen.error)
-        _record(look, seen)
+        record_look(look, seen)
     return None
 
 
@@ -49,7 +49,7 @@ def plan_look(appointment_id: int) -> Look | None:
     return look
 
 
-def _record(look: Look, seen: Observation) -> Outcome:
+def record_look(look: Look, seen: Observation) -> Outcome:
     now: datetime = clock.now()
     outcome = record_verification(db.session(), look, seen, now=now, patience=patience())
     db.session.commit()

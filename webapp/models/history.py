@@ -39,6 +39,7 @@ class EventKind(StrEnum):
     RETRY_REQUESTED = "retry_requested"
     VERIFY_REQUESTED = "verify_requested"
     PUSH_REQUESTED = "push_requested"
+    SETTLEMENT_REQUESTED = "settlement_requested"
     RESOLVED = "resolved"
     HEALED = "healed"
     FOUND_THERE = "found_there"

@@ -24,6 +24,7 @@ class NotificationType(StrEnum):
     WEBHOOK_SILENT = "webhook_silent"
     BOOKING_ADOPTED = "booking_adopted"
     VERIFICATION_UNTRUSTED = "verification_untrusted"
+    BULK_FINISHED = "bulk_finished"
 
 
 class Notification(Owned, Base):

@@ -32,18 +32,23 @@ def tell(
     *,
     now: datetime,
     appointment_id: int | None = None,
+    only: Sequence[int] | None = None,
     **parameters: Any,
 ) -> int:
     """Put an item into everybody's inbox; a repeat while one is open folds into it, unread again.
 
-    Returns how many people were told. `parameters` hold ids and codes, no customer data.
+    `only` are the people whom alone it concerns. Returns how many people were told.
+    `parameters` hold ids and codes, no customer data.
     """
-    return tell_many(session, [Told(type_, subject, appointment_id, parameters)], now=now)
+    item = Told(type_, subject, appointment_id, parameters)
+    return tell_many(session, [item], now=now, only=only)
 
 
-def tell_many(session: Session, items: Sequence[Told], *, now: datetime) -> int:
+def tell_many(
+    session: Session, items: Sequence[Told], *, now: datetime, only: Sequence[int] | None = None
+) -> int:
     """The same for many items, of different subjects, in one statement."""
-    people = _recipient_ids(session) if items else []
+    people = _recipient_ids(session, only) if items else []
     if not people:
         return 0
     fold = insert(Notification).values(
@@ -121,10 +126,9 @@ def unread_count(session: Session, user_id: int) -> int:
     )
 
 
-def _recipient_ids(session: Session) -> list[int]:
+def _recipient_ids(session: Session, only: Sequence[int] | None) -> list[int]:
     """Admins, managers and staff of the company: an inbox item is for all who can log in."""
-    return list(
-        session.scalars(
-            select(User.id).where(User.company_id == require_company_id(), User.is_enabled)
-        )
-    )
+    query = select(User.id).where(User.company_id == require_company_id(), User.is_enabled)
+    if only is not None:
+        query = query.where(User.id.in_(only))
+    return list(session.scalars(query))

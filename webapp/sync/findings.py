@@ -21,6 +21,7 @@ from webapp.models.notification import NotificationType
 from webapp.models.sync_state import ALLOWED_FROM, SyncState
 from webapp.models.tenancy import require_company_id
 from webapp.notify.inbox import Told, close_all_told, tell_many
+from webapp.sync.dismissals import dismissed_facts, facts_of
 from webapp.sync.reconcile import Difference
 
 STATE_BY_TYPE = {
@@ -102,7 +103,8 @@ def raise_finding(
 ) -> None:
     """Flag the (locked) appointment, open or renew its discrepancy, write history, tell people.
 
-    The same finding seen again renews the row quietly; `changes` are further columns to write.
+    The same finding seen again renews the row quietly; one that a person dismissed flags nothing.
+    `changes` are further columns to write.
     """
     raise_findings(session, [Raised(appointment, finding, changes)], now=now, intent_id=intent_id)
 
@@ -111,16 +113,14 @@ def raise_findings(
     session: Session, raised: Sequence[Raised], *, now: datetime, intent_id: int | None = None
 ) -> int:
     """The same for many at once, in a handful of statements; returns how many are news."""
-    opened = _open_discrepancies(session, [each.key for each in raised])
-    earlier = _earlier_reopenings(session, [each for each in raised if each.key not in opened])
-    steps = [_open_or_renew(session, each, opened, earlier, now) for each in raised]
+    steps, opened = _open_or_renew_all(session, raised, now)
     news = [each for each, step in zip(raised, steps, strict=True) if step is _Step.NEWS]
     # Another kind of trouble takes the place of what was told before.
     superseded = [subject_of(each.key) for each in news if each.key in opened]
     close_all_told(session, TOLD_OF_APPOINTMENTS, superseded, now=now)
     for each, step in zip(raised, steps, strict=True):
-        _flag(each, now)
-        if step is not _Step.RENEWED:
+        _flag(each, now, is_dismissed=step is _Step.DISMISSED)
+        if step in (_Step.NEWS, _Step.FURTHER_ON):
             _write(session, each.appointment.id, each.finding, now=now, intent_id=intent_id)
     session.flush()
     tell_many(session, [_told(each) for each in news], now=now)
@@ -130,10 +130,7 @@ def raise_findings(
 def note_findings(session: Session, raised: Sequence[Raised], *, now: datetime) -> None:
     """Open or renew the discrepancies, and no more: for what is settled in the same breath, so
     that nobody has to be told."""
-    opened = _open_discrepancies(session, [each.key for each in raised])
-    earlier = _earlier_reopenings(session, [each for each in raised if each.key not in opened])
-    for each in raised:
-        _open_or_renew(session, each, opened, earlier, now)
+    _open_or_renew_all(session, raised, now)
     session.flush()
 
 
@@ -168,10 +165,8 @@ def close_findings(
     """The same for many; returns the appointments that had one open."""
     opened = _open_discrepancies(session, appointment_ids)
     for appointment_id, discrepancy in opened.items():
-        discrepancy.resolution = resolution
-        discrepancy.resolved_at = now
-        discrepancy.resolved_by_user_id = user_id
-        discrepancy.resolution_note = note
+        discrepancy.resolve(resolution, now=now, user_id=user_id, note=note)
+        assert discrepancy.resolution is not None  # noqa: S101 - narrows the type
         record_event(
             session,
             appointment_id,
@@ -191,11 +186,25 @@ def subject_of(appointment_id: int) -> str:
 
 
 class _Step(Enum):
-    """How a finding relates to what is open: a stranger, the same trouble further on, the same."""
+    """How a finding relates to what is open: a stranger, the same trouble further on, the same;
+    or to what was dismissed."""
 
     NEWS = auto()
     FURTHER_ON = auto()
     RENEWED = auto()
+    DISMISSED = auto()
+
+
+def _open_or_renew_all(
+    session: Session, raised: Sequence[Raised], now: datetime
+) -> tuple[list[_Step], set[int]]:
+    """What each finding is to what is open, and which appointments had one open."""
+    opened = _open_discrepancies(session, [each.key for each in raised])
+    fresh = [each for each in raised if each.key not in opened]
+    earlier = _earlier_reopenings(session, fresh)
+    dismissed = dismissed_facts(session, [each.appointment for each in fresh])
+    steps = [_open_or_renew(session, each, opened, earlier, dismissed, now) for each in raised]
+    return steps, set(opened)
 
 
 def _open_discrepancies(session: Session, appointment_ids: Sequence[int]) -> dict[int, Discrepancy]:
@@ -234,10 +243,14 @@ def _open_or_renew(
     raised: Raised,
     opened: dict[int, Discrepancy],
     earlier: dict[tuple[int, DiscrepancyType], int],
+    dismissed: dict[int, str],
     now: datetime,
-) -> "_Step":
+) -> _Step:
     finding, found = raised.finding, opened.get(raised.key)
     if found is None:
+        facts = facts_of(raised.appointment, finding.type, finding.code, finding.evidence)
+        if dismissed.get(raised.key) == facts:
+            return _Step.DISMISSED
         before = earlier.get((raised.key, finding.type))
         session.add(_new_discrepancy(raised, 0 if before is None else before + 1, now))
         return _Step.NEWS
@@ -245,11 +258,17 @@ def _open_or_renew(
     found.type, found.code = finding.type, finding.code
     found.evidence = finding.evidence
     found.last_seen_at = now
+    if finding.type is not DiscrepancyType.SYNC_FAILED:
+        # The answer to what a person asked for; a push that failed may still go on quietly.
+        found.drop_ask()
     return step
 
 
-def _flag(raised: Raised, now: datetime) -> None:
-    """The row is locked, so writing it is the move; `sync_state` says which are allowed."""
+def _flag(raised: Raised, now: datetime, *, is_dismissed: bool) -> None:
+    """The row is locked, so writing it is the move; `sync_state` says which are allowed.
+
+    What a person dismissed is as it is, but nobody's to review.
+    """
     appointment, finding = raised.appointment, raised.finding
     state = STATE_BY_TYPE[finding.type]
     if appointment.calcom_sync_status not in ALLOWED_FROM[state]:
@@ -257,8 +276,9 @@ def _flag(raised: Raised, now: datetime) -> None:
     appointment.calcom_sync_status = state
     appointment.sync_error_code = finding.code
     appointment.sync_error_message = finding.detail
-    appointment.requires_manual_review = True
-    appointment.manual_review_flagged_at = appointment.manual_review_flagged_at or now
+    if not is_dismissed:
+        appointment.requires_manual_review = True
+        appointment.manual_review_flagged_at = appointment.manual_review_flagged_at or now
     for column, value in raised.changes.items():
         setattr(appointment, column, value)
 

@@ -36,7 +36,7 @@ from webapp.sync.policies import (
     Remedy,
     choose,
 )
-from webapp.sync.review import forget_booking
+from webapp.sync.takeover import forget_booking
 
 CREATE_AGAIN_AFTER = timedelta(hours=24)
 MOST_CREATES = 3

@@ -21,6 +21,7 @@ from webapp.sync.intents import (
     lock_appointment,
 )
 from webapp.sync.reconcile import view_of_base, view_of_ours, view_of_theirs
+from webapp.sync.takeover import take_absence_as_asked, take_as_asked
 from webapp.sync.verdict import Verdict, decide
 from webapp.sync.verify import Look, Observation, Outcome, Patience, fingerprint_of
 
@@ -73,6 +74,8 @@ def _on_booking(
         appointment.next_verification_at = caught_up_at
         appointment.verification_requested_at = now if look.is_by_person else None
         return Outcome.SUSPECTED
+    if verdict.is_mismatch and take_as_asked(session, appointment, booking, now=now):
+        return Outcome.AGREED
     if verdict.is_mismatch:
         change = change_seen(appointment, booking)
         note_changes(session, [change] if change else [], now=now, alarm=patience.alarm)
@@ -144,6 +147,8 @@ def _on_absence(
         if look.is_by_person:
             appointment.verification_requested_at = now
         return Outcome.SUSPECTED
+    if take_absence_as_asked(session, appointment, now=now):
+        return Outcome.AGREED
     if not look.is_by_person and create_again(session, appointment, now=now):
         # A person who verifies wants to know; pushing again is a click of its own.
         return Outcome.HEALED

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from webapp.calcom.errors import NotFound, ProtocolError
 from webapp.models.appointment import Appointment
 from webapp.models.company import Company
-from webapp.models.discrepancy import DiscrepancyType
+from webapp.models.discrepancy import DiscrepancyType, drop_ask
 from webapp.models.history import EventKind, record_event
 from webapp.models.intent import Intent, IntentStatus
 from webapp.models.tenancy import require_company_id
@@ -67,6 +67,7 @@ def give_up(
         _give_way(session, intent, following, carried.error.code, now)
         return Settled(next_intent_id=following.id)
     _flag(session, intent, appointment, carried, now)
+    drop_ask(session, appointment.id)
     if appointment.is_known_to_calcom and isinstance(carried.error, (NotFound, CancelledThere)):
         # What became of it there is for a verification to say (S3.5).
         appointment.next_verification_at = now

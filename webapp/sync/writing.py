@@ -78,6 +78,9 @@ def _write_standing(
             row.next_verification_at = row.next_verification_at or each.look_again_at
         elif each.verdict.agrees or follow_unclaimed(row, each.booking):
             agreed.append((row, each.booking))
+        elif row.verification_requested_at is not None:
+            # A person has asked, perhaps to take Cal.com's version: their own look is on its way.
+            written.skipped["being_looked_at"] += 1
         elif row.calcom_sync_status is not SyncState.ORPHANED_CALCOM:
             differing.append((each, row))
     written.healed += record_agreements(session, agreed, now=now) if agreed else 0

@@ -16,9 +16,11 @@ def register(app: Flask) -> None:
         formats,
         headers,
         notifications,
+        outcomes,
         pages,
         pauses,
         run_words,
+        settlements,
         suspicion,
         timeline,
         wording,
@@ -41,6 +43,8 @@ def register(app: Flask) -> None:
         drift,
         run_words,
         suspicion,
+        outcomes,
+        settlements,
     ):
         part.register(app)
     _register_screens(app)
@@ -50,6 +54,7 @@ def _register_screens(app: Flask) -> None:
     from webapp.views import (
         appointments,
         booking,
+        bulk_actions,
         changes,
         deliveries,
         incidents,
@@ -63,6 +68,7 @@ def _register_screens(app: Flask) -> None:
         runs,
         services,
         settings,
+        settlements,
         tokens,
         verifications,
     )
@@ -74,6 +80,8 @@ def _register_screens(app: Flask) -> None:
         booking,
         changes,
         reviews,
+        settlements,
+        bulk_actions,
         verifications,
         deliveries,
         notifications,

@@ -89,7 +89,12 @@ def register(app: Flask) -> None:
     app.before_request(_refuse_nul)
     app.before_request(_admit)
     app.teardown_request(_leave)
-    app.context_processor(lambda: {"person": current_person()})
+    app.context_processor(_describe_reader)
+
+
+def _describe_reader() -> dict[str, Any]:
+    person = current_person()
+    return {"person": person, "may_settle": person is not None and may_settle(person)}
 
 
 def _refuse_nul() -> None:
@@ -176,12 +181,17 @@ def acting(view: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
-def settling(view: Callable[P, R]) -> Callable[P, R]:
-    """Whoever may settle findings: admins, and managers unless a policy took it away (S12.3)."""
+def may_settle(person: Person) -> bool:
+    """Who settles findings: admins, and managers unless a policy took it away (S12.3)."""
+    return person.may_settle
+
+
+def settlers_only(view: Callable[P, R]) -> Callable[P, R]:
+    """Retry, settle, dismiss; singly or in bulk."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        if not require_person().may_settle:
+        if not may_settle(require_person()):
             abort(403)
         return view(*args, **kwargs)
 

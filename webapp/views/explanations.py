@@ -22,7 +22,7 @@ _WAIT_OR_RETRY = _l(
 _CHANGE_THE_TIME = _l(
     "Check the calendar on Cal.com, then move the appointment to a free time or cancel it."
 )
-_COMPARE = _l("Compare both sides, put the wrong one right, then press Retry to have it verified.")
+_COMPARE = _l("Compare both sides, then take Cal.com's version or keep ours.")
 
 _NOT_ALLOWED = Explanation(
     _l("Cal.com takes your company's API key, but does not allow this change with it."),
@@ -106,12 +106,12 @@ EXPLANATIONS = {
         _l("The appointment exists here, but Cal.com has no booking for it."),
         _l(
             "If it is still meant to take place, push it again. If it was cancelled on Cal.com,"
-            " cancel it here too."
+            " take Cal.com's version: that cancels it here too."
         ),
     ),
     "ORPHANED_CALCOM": Explanation(
         _l("The booking exists on Cal.com; no appointment here belonged to it."),
-        _l("Check with the customer. Press Retry to have it verified as it now stands here."),
+        _l("Check with the customer, then adopt it or cancel it on Cal.com."),
     ),
     "DATA_MISMATCH": Explanation(
         _l("The appointment here and the booking on Cal.com no longer say the same."), _COMPARE

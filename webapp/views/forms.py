@@ -110,7 +110,24 @@ class ReschedulingForm(TimeForm):
     reason = StringField(_l("Reason"), [Optional(), _no_longer_than(LONGEST_REASON)])
 
 
-class CancellationForm(Form):
+class ReasonForm(Form):
+    """What both forms below have in common."""
+
+    reason: StringField
+
+
+class DismissalForm(ReasonForm):
+    reason = StringField(
+        _l("Reason"),
+        [
+            DataRequired(_l("Give a reason; your colleagues read it.")),
+            _no_longer_than(LONGEST_REASON),
+        ],
+        filters=[_stripped],
+    )
+
+
+class CancellationForm(ReasonForm):
     reason = StringField(
         _l("Reason"),
         [

@@ -87,6 +87,9 @@ def address_of(item: Notification) -> str:
     """Where what it tells of can be seen."""
     if item.appointment_id is not None:
         return url_for("appointments.show", appointment_id=item.appointment_id)
+    bulk_id = item.parameters.get("bulk_id")
+    if bulk_id is not None:
+        return url_for("bulk_actions.show", bulk_action_id=bulk_id)
     return url_for(NOTIFICATION_PAGES.get(item.type, "overview.show"))
 
 

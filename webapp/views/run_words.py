@@ -31,6 +31,7 @@ PHASES: dict[RunPhase, LazyString] = {
 }
 SKIPS: dict[str, LazyString] = {
     "attendee_unreachable": _l("nobody on the booking can be reached"),
+    "being_looked_at": _l("being looked at because somebody asked"),
     "changed_meanwhile": _l("changed here while it was looked at"),
     "claimed_by_another": _l("the booking belongs to another appointment"),
     "claimed_elsewhere": _l("the booking belongs to somebody else"),

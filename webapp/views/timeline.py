@@ -8,13 +8,13 @@ from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
 from webapp import clock
-from webapp.models.discrepancy import Resolution
+from webapp.models.discrepancy import Action, Resolution
 from webapp.models.history import EventKind, HistoryEvent
 from webapp.sync.policies import Remedy
 from webapp.views.evidence import differences
 from webapp.views.explanations import explain
 from webapp.views.formats import ago, exact, instant_from
-from webapp.views.wording import RESOLUTIONS
+from webapp.views.wording import ACTIONS, RESOLUTIONS
 from webapp.views.words import gettext as _
 
 
@@ -48,6 +48,7 @@ MARKS = {
     EventKind.VERIFY_REQUESTED: Mark(_l("Verification asked for"), "eye", "blue"),
     EventKind.PUSH_REQUESTED: Mark(_l("Pushing again asked for"), "upload", "blue"),
     EventKind.HEALED: Mark(_l("Put right by itself"), "sparkles", "green"),
+    EventKind.SETTLEMENT_REQUESTED: Mark(_l("Settling asked for"), "arrows-diff", "blue"),
     EventKind.RESOLVED: Mark(_l("Settled"), "circle-check", "green"),
     EventKind.FOUND_THERE: Mark(_l("Found on Cal.com, not here"), "cloud", "red"),
     EventKind.ADOPTED: Mark(_l("Found on Cal.com and taken over"), "cloud", "blue"),
@@ -81,7 +82,6 @@ HEALED: dict[str, LazyString] = {
 
 def register(app: Flask) -> None:
     app.jinja_env.globals["MARKS"] = MARKS
-    app.add_template_filter(details)
 
 
 def details(event: HistoryEvent) -> list[str]:
@@ -146,7 +146,20 @@ def _healed(data: Mapping[str, Any]) -> list[str]:
 def _resolved(data: Mapping[str, Any]) -> list[str]:
     known = data.get("resolution") in set(Resolution)
     label = str(RESOLUTIONS[Resolution(data["resolution"])]) if known else ""
-    return [label[:1].upper() + label[1:] + "."] if label else []
+    told = [label[:1].upper() + label[1:] + "."] if label else []
+    note = data.get("note")
+    return [*told, _("Reason: %(reason)s", reason=note)] if note else told
+
+
+def _missed(data: Mapping[str, Any]) -> list[str]:
+    cause = data.get("cause")
+    why = _("Our change could not be carried there: %(why)s", why=explain(cause).meaning)
+    return [_reason(data), why if cause else ""]
+
+
+def _asked_for(data: Mapping[str, Any]) -> list[str]:
+    known = data.get("action") in set(Action)
+    return [str(ACTIONS[Action(data["action"])].label)] if known else []
 
 
 def _reported(data: Mapping[str, Any]) -> list[str]:
@@ -176,6 +189,8 @@ _TELLERS: dict[EventKind, Callable[[Mapping[str, Any]], list[str]]] = {
     EventKind.VERIFICATION_FAILED: _failed,
     EventKind.MISMATCH: _differed,
     EventKind.HEALED: _healed,
+    EventKind.MISSING: _missed,
+    EventKind.SETTLEMENT_REQUESTED: _asked_for,
     EventKind.RESOLVED: _resolved,
     EventKind.WEBHOOK_APPLIED: _reported,
     EventKind.ECHO_SUPPRESSED: _reported,

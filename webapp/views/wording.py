@@ -9,7 +9,7 @@ from flask_babel import lazy_gettext as _l
 
 from webapp.models.api_token import Scope
 from webapp.models.appointment import AppointmentStatus, Origin
-from webapp.models.discrepancy import DiscrepancyType, Resolution
+from webapp.models.discrepancy import Action, DiscrepancyType, Resolution
 from webapp.models.notification import NotificationType
 from webapp.models.sync_state import SyncState
 from webapp.models.user import Role
@@ -19,6 +19,11 @@ from webapp.sync.policies import HeldBack
 class Badge(NamedTuple):
     label: LazyString
     colour: str
+    icon: str
+
+
+class Button(NamedTuple):
+    label: LazyString
     icon: str
 
 
@@ -57,6 +62,16 @@ NOTIFICATIONS: dict[NotificationType, LazyString] = {
     NotificationType.VERIFICATION_UNTRUSTED: _l(
         "A verification found more missing than can be believed; nothing was flagged"
     ),
+    NotificationType.BULK_FINISHED: _l("Your bulk action has ended"),
+}
+ACTIONS: dict[Action, Button] = {
+    Action.RETRY: Button(_l("Retry"), "refresh"),
+    Action.PUSH_AGAIN: Button(_l("Push again"), "upload"),
+    Action.TAKE_REMOTE: Button(_l("Take Cal.com's version"), "download"),
+    Action.KEEP_OURS: Button(_l("Keep ours"), "upload"),
+    Action.ADOPT: Button(_l("Adopt"), "link"),
+    Action.CANCEL_REMOTE: Button(_l("Cancel on Cal.com"), "calendar-x"),
+    Action.DISMISS: Button(_l("Dismiss"), "eye-off"),
 }
 NOTIFICATION_PAGES = {
     NotificationType.WEBHOOK_SILENT: "deliveries.index",
@@ -112,11 +127,19 @@ REFUSALS: dict[str, LazyString] = {
 }
 
 
+def sentence(text: object) -> str:
+    """Our lower-case phrase as the beginning of a line."""
+    return str(text)[:1].upper() + str(text)[1:]
+
+
 def register(app: Flask) -> None:
+    app.add_template_filter(sentence)
     app.jinja_env.globals.update(
         SYNC_STATES=SYNC_STATES,
         STATUSES=STATUSES,
         DISCREPANCIES=DISCREPANCIES,
+        ACTIONS=ACTIONS,
+        RESOLUTIONS=RESOLUTIONS,
         NOTIFICATIONS=NOTIFICATIONS,
         ORIGINS=ORIGINS,
         ROLES=ROLES,
