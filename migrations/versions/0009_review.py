@@ -59,6 +59,9 @@ DUE_ROWS_BODY = """
         SELECT 'proof', a.company_id, a.company_id, min(a.existence_due_at), 4
           FROM appointments a WHERE a.existence_due_at <= at GROUP BY a.company_id
         UNION ALL
+        SELECT 'services', c.id, c.id, c.services_due_at, 4
+          FROM companies c WHERE c.services_due_at <= at
+        UNION ALL
         SELECT 'run', r.company_id, r.id, r.lease_until, 5
           FROM runs r WHERE r.status = 'running' AND r.lease_until <= at{bulk}
     ) due ORDER BY rank, since LIMIT most

@@ -25,7 +25,10 @@ OWNED = [table for table in Base.metadata.sorted_tables if "company_id" in table
 NEEDS: dict[str, Row] = {
     "runs": {"status": "done", "finished_at": clock.now()},
     "run_sightings": {"kind": "seen"},
-    "incidents": {"type": "verification_untrusted"},
+    "incidents": {
+        "settled_at": lambda number: None if number == 1 else clock.now(),
+        "settlement": lambda number: None if number == 1 else "by_itself",
+    },
     "customers": {
         "email": lambda number: f"{CANARY}{number}@x.test",
         "email_folded": lambda number: f"{number}@x.test",

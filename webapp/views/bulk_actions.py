@@ -51,6 +51,9 @@ def index() -> ResponseReturnValue:
 def new() -> ResponseReturnValue:
     """What would be done, before anything is."""
     kind = _kind(request.args.get("kind", ""))
+    if kind is None:
+        flash(_("Choose what is to be done with them."), "warning")
+        return htmx.see_other(_back_to_queue())
     chosen = _chosen(request.args, clock.now())
     if chosen is None:
         flash(_("Tick at least one finding, or choose all that match."), "warning")
@@ -62,7 +65,8 @@ def new() -> ResponseReturnValue:
 @settlers_only
 def create() -> ResponseReturnValue:
     """Freeze what the preview showed: what was found since then is not in it."""
-    kind, person, now = _kind(request.form.get("kind", "")), require_person(), clock.now()
+    kind = _kind(request.form.get("kind", "")) or abort(400)
+    person, now = require_person(), clock.now()
     shown_at = min(instant_from(request.form.get("shown_at")) or abort(400), now)
     chosen = _chosen(request.form, shown_at)
     if chosen is None:
@@ -178,8 +182,8 @@ def _filters(args: Any) -> dict[str, str]:
     return parse_queue_filters(args).as_query
 
 
-def _kind(text: str) -> Action:
-    return Action(text) if text in set(Action) else abort(404)
+def _kind(text: str) -> Action | None:
+    return Action(text) if text in set(Action) else None
 
 
 def _form_of(kind: Action, given: Any) -> ReasonForm | None:
