@@ -20,6 +20,7 @@ from redis import Redis
 
 from tests.chaos.machine import Machine, Rush, Visitor, children_of, kill_9, running_machine
 from tests.processes.conftest import eventually, is_alive
+from webapp.extensions import limiter
 from webapp.sandbox.server import RunningSandbox
 
 pytestmark = [
@@ -58,9 +59,12 @@ def machine(own_machine: Machine) -> Iterator[Machine]:
 
 @pytest.fixture
 def application(machine: Machine) -> Iterator[Flask]:
+    # The limiter is one for all apps of a process: the other tests' must not lose their Redis.
+    before = dict(vars(limiter))
     app = machine.make_app()
     with app.app_context():
         yield app
+    vars(limiter).update(before)
 
 
 @pytest.fixture
