@@ -121,6 +121,10 @@ def test_hostile_deliveries_can_be_looked_at_and_rehearsed(desk: Desk, client: F
             payload = {**booking(desk, "ACCEPTED", with_seconds), name: value}
             body = {"triggerEvent": "BOOKING_CREATED", "createdAt": value, "payload": payload}
             post(client, desk, json.dumps(body).encode())
+    end_of_days = {"uid": "theLastBookingOfAllDays", "startTime": "9999-12-31T23:00:00Z"}
+    end_of_days["endTime"] = "9999-12-31T23:30:00Z"
+    last = {**booking(desk, "ACCEPTED", with_seconds), **end_of_days}
+    post(client, desk, json.dumps({"triggerEvent": "BOOKING_CREATED", "payload": last}).encode())
     desk.work_through(6, step=6)
 
     with as_company(desk.company.id):
