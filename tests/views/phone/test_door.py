@@ -244,15 +244,19 @@ def test_one_hostile_argument_among_good_ones_is_answered(
     assert changed or count(owner_engine) == before
 
 
-def test_raw_bytes_that_json_can_write_but_no_database_take_are_answered(
+def test_text_that_json_can_write_but_no_database_takes_is_cleaned_and_stored(
     line: Line, owner_engine: Engine
 ) -> None:
-    raw = (
-        b'{"name": "book_appointment", "call": {"call_id": "\\ud800\\u0000"},'
-        b' "args": {"service": "\\u0000", "date": "\\udfff", "customer_name": "a\\u0000b"}}'
-    )
-    assert line.send_raw(raw).status_code == 200
-    assert count(owner_engine)["appointments"] == 0
+    junk = "a\x00b\ud800"
+    good = {"date": weekday().isoformat(), "time": "10:00", "customer_name": f"Erika {junk}"}
+    call = {"call_id": junk, "from_number": NUMBER, "transcript": junk}
+    body = {"name": "book_appointment", "args": {**good, "reason": junk, junk: junk}, "call": call}
+
+    response = line.send(body)
+
+    assert response.status_code == 200, response.text
+    assert response.get_json()["reason"] == "noted"
+    assert count(owner_engine)["appointments"] == 1
 
 
 def test_a_key_of_one_company_opens_no_other_door(

@@ -27,10 +27,12 @@ def wish(hour: int = 10, **more: Any) -> dict[str, Any]:
 
 
 def test_a_slow_cal_com_keeps_no_caller_waiting_and_does_not_trip_the_breaker(
-    outside: Flask, office: Desk, ring: Ring, redis: Redis
+    outside: Flask, office: Desk, ring: Ring, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    office.cal.fail({"kind": "latency", "seconds": 5.0, "operation": "slots.list"})
-    ring().ask("find_appointments")
+    """Half a minute there and in the settings, so that a slow machine here is told from waiting."""
+    patient = outside.extensions["settings"].model_copy(update={"calcom_call_seconds": 30.0})
+    monkeypatch.setitem(outside.extensions, "settings", patient)
+    office.cal.fail({"kind": "latency", "seconds": 30.0, "operation": "slots.list"})
     began = time.monotonic()
     answer = ring().ask("book_appointment", **wish())
     took = time.monotonic() - began
@@ -38,8 +40,7 @@ def test_a_slow_cal_com_keeps_no_caller_waiting_and_does_not_trip_the_breaker(
     assert answer["reason"] == "noted"
     assert answer["appointment"]["is_confirmed"] is False
     assert "is noted" in answer["message"]
-    # 0.8 s for Cal.com; the rest is for a machine that does other things too.
-    assert took < 2.5, f"{took:.2f} s"
+    assert took < 15, f"{took:.2f} s"
     assert ring().ask("check_availability", **wish(11))["reason"] == "calendar_unchecked"
     state = breaker_state(redis, office.company.id, clock.now())
     assert (state.circuit, state.failures) == (Circuit.CLOSED, 0)
