@@ -12,6 +12,7 @@ from webapp.views.explanations import EXPLANATIONS, UNKNOWN, explain
 from webapp.views.timeline import MARKS, details
 
 CODES = (
+    "VERIFICATION_UNTRUSTED",
     "TIMEOUT",
     "CONNECTION",
     "RATE_LIMITED",

@@ -32,6 +32,7 @@ from webapp.sync.joining import LIVING
 from webapp.sync.listing import Page, read_by_change, read_by_start
 from webapp.sync.pages import PageFindings, record_page
 from webapp.sync.runs import (
+    Ground,
     RunFacts,
     RunLost,
     Windows,
@@ -41,6 +42,7 @@ from webapp.sync.runs import (
     note_watermark,
     pause_run,
     prepare_run,
+    survey_ground,
 )
 from webapp.sync.sightings import (
     forget_sightings,
@@ -82,6 +84,7 @@ class Sweep:
         self._client = client
         self._calls = calls
         self._ends = time.monotonic() + RUN_SECONDS
+        self._ground: Ground
 
     def work(self) -> bool:
         """True when the run is over, False when this job's time is; raises CalcomError, RunLost.
@@ -114,7 +117,8 @@ class Sweep:
         mark_connected(db.session(), now=now)
         prepare_run(db.session(), self._run_id, _windows())
         is_known = recognise_account(db.session(), account)
-        run = load_facts(db.session(), self._run_id)
+        self._ground = survey_ground(db.session(), self._run_id)
+        run = load_facts(db.session(), self._run_id, self._ground)
         db.session.commit()
         if run is None:
             return False
@@ -123,7 +127,7 @@ class Sweep:
         return is_known
 
     def _load(self) -> RunFacts | None:
-        run = load_facts(db.session(), self._run_id)
+        run = load_facts(db.session(), self._run_id, self._ground)
         db.session.rollback()
         return run
 
@@ -148,7 +152,7 @@ class Sweep:
             now=clock.now(),
             patience=patience(),
             past_days=settings().verification_past_days,
-            is_held=is_ours_suddenly_empty(session, run, _limits()),
+            is_held=lambda: is_ours_suddenly_empty(session, run, _limits()),
         )
         self._advance(
             run,
@@ -158,7 +162,7 @@ class Sweep:
             cursor_at=following.at,
             cursor_skip=following.skip,
         )
-        as_written = load_facts(session, run.id) if page.is_last else None
+        as_written = load_facts(session, run.id, self._ground) if page.is_last else None
         if as_written is not None:
             self._end_listing(as_written, is_truncated=False)
         session.commit()

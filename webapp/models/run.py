@@ -185,10 +185,10 @@ def is_slot_taken(session: Session, task: str, slot: str) -> bool:
 
 
 def latest_run(session: Session) -> Run | None:
-    """The company's newest run."""
+    """The company's newest run over a window; looks at what changed come every few minutes."""
     return session.scalar(
         select(Run)
-        .where(Run.company_id == require_company_id())
+        .where(Run.company_id == require_company_id(), Run.scope != RunScope.DELTA)
         .order_by(Run.started_at.desc(), Run.id.desc())
         .limit(1)
     )

@@ -6,7 +6,7 @@ missing is said only at the end, when a later page may have shown it after all.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -89,11 +89,11 @@ def record_page(
     now: datetime,
     patience: Patience,
     past_days: int,
-    is_held: bool,
+    is_held: Callable[[], bool],
 ) -> PageFindings:
     """Judge a page. The caller commits it together with the checkpoint, so that it counts once.
 
-    `past_days` and `is_held` as for `take_unclaimed`.
+    `past_days` and `is_held` as for `take_unclaimed`; the latter is asked only if need be.
     """
     joined = join_page(session, page.bookings, run.host)
     reading = _Reading(run, page, joined, now, patience)
@@ -104,16 +104,17 @@ def record_page(
             reading.judge_chunk(session, chunk, belongs_here=True)
     elsewhere = ours_by_id(session, sorted(joined.links.keys() - met))
     reading.judge_chunk(session, elsewhere, belongs_here=False)
-    taken = take_unclaimed(
-        session,
-        joined.unclaimed,
-        host=run.host,
-        now=now,
-        news_seconds=patience.news,
-        past_days=past_days,
-        is_held=is_held,
-    )
-    reading.note_taken(session, taken)
+    if joined.unclaimed:
+        taken = take_unclaimed(
+            session,
+            joined.unclaimed,
+            host=run.host,
+            now=now,
+            news_seconds=patience.news,
+            past_days=past_days,
+            is_held=is_held(),
+        )
+        reading.note_taken(session, taken)
     return reading.findings
 
 

@@ -42,6 +42,15 @@ class Windows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What doesn't change while a job works on a run: read once."""
+
+    host: str
+    event_type_ids: tuple[int, ...]
+    lately_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
     """A run as it stands, with what its company's listing needs: plain values."""
 
@@ -139,12 +148,20 @@ def count_expected(session: Session, since: datetime) -> int:
     )
 
 
-def load_facts(session: Session, run_id: int) -> RunFacts | None:
+def survey_ground(session: Session, run_id: int) -> Ground:
+    company = session.get_one(Company, require_company_id())
+    return Ground(
+        host=company.calcom_host,
+        event_type_ids=_event_type_ids(session),
+        lately_since=_previous_slot(session, _get(session, run_id)),
+    )
+
+
+def load_facts(session: Session, run_id: int, ground: Ground) -> RunFacts | None:
     """The run as it stands now; None where it is over."""
     run = _get(session, run_id)
     if run.status is not RunStatus.RUNNING:
         return None
-    company = session.get_one(Company, require_company_id())
     return RunFacts(
         id=run.id,
         scope=run.scope,
@@ -152,9 +169,9 @@ def load_facts(session: Session, run_id: int) -> RunFacts | None:
         started_at=run.started_at,
         window_from=run.window_from,
         checkpoint=Checkpoint(at=run.cursor_at or run.started_at, skip=run.cursor_skip),
-        lately_since=_previous_slot(session, run),
-        event_type_ids=_event_type_ids(session),
-        host=company.calcom_host,
+        lately_since=ground.lately_since,
+        event_type_ids=ground.event_type_ids,
+        host=ground.host,
         listing_count=run.listing_count,
         listed_count=run.listed_count,
         expected_count=run.expected_count,
