@@ -350,3 +350,23 @@ def test_whatever_is_flagged_is_looked_at_again_even_outside_the_window(desk: De
     done = run(desk, RunScope.SCHEDULED)
 
     assert (done.healed_count, desk.open_findings()) == (1, [])
+
+
+def test_a_page_that_breaks_us_does_not_block_later_runs_for_ever(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_calendar(desk.company, desk.cal, 2)
+    run_id = begin(desk, RunScope.FULL)
+
+    def break_off(*_args: object, **_more: object) -> None:
+        raise LookupError("nobody foresaw this")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "record_page", break_off)
+        run_job("run", desk.company.id, run_id)
+        assert read(desk, run_id).status.value == "running"
+        desk.work_through(80, step=20)
+
+    broken = read(desk, run_id)
+    assert (broken.status.value, broken.error_code) == ("failed", "INTERNAL")
+    assert run(desk).agreed_count == 2

@@ -21,9 +21,13 @@ from webapp.sync.runs import (
     pause_run,
     take_run,
 )
+from webapp.sync.sightings import forget_sightings
 
 RUN_PAUSE_SECONDS = 10.0
 """A run that waited begins with a call of its own: so it waits for more than one free call."""
+
+INTERNAL = "INTERNAL"
+"""The error code of what we did not foresee; the log has the trace."""
 
 TROUBLE_SECONDS = 30.0
 MOST_TROUBLES = 3
@@ -51,10 +55,14 @@ def _work(run_id: int) -> bool:
     except Postponed as error:
         _wait(run_id, error.code, error.retry_after_seconds + RUN_PAUSE_SECONDS)
     except Unavailable as error:
-        _bear_or_give_up(run_id, error)
+        _bear_or_give_up(run_id, error.code, error)
     except CalcomError as error:
-        _give_up(run_id, error)
+        _give_up(run_id, error.code, error)
+    except Exception as error:  # noqa: BLE001 - a page that breaks us must not block all later runs
+        sync_log().exception("run_broke_off", run_id=run_id)
+        _bear_or_give_up(run_id, INTERNAL, error)
     finally:
+        db.session.rollback()
         count_requests(db.session(), run_id, calls.take())
         db.session.commit()
     return True
@@ -68,23 +76,24 @@ def _wait(run_id: int, code: str, seconds: float) -> None:
     sync_log().info("run_waits", run_id=run_id, code=code)
 
 
-def _bear_or_give_up(run_id: int, error: Unavailable) -> None:
+def _bear_or_give_up(run_id: int, code: str, error: Exception) -> None:
     """Trouble in the middle proves nothing: the page is read again, a little later."""
     db.session.rollback()
     until = clock.now() + timedelta(seconds=TROUBLE_SECONDS)
     streak = note_trouble(db.session(), run_id, until=until)
     db.session.commit()
     if streak >= MOST_TROUBLES:
-        _give_up(run_id, error)
+        _give_up(run_id, code, error)
     else:
-        sync_log().info("run_waits", run_id=run_id, code=error.code)
+        sync_log().info("run_waits", run_id=run_id, code=code)
 
 
-def _give_up(run_id: int, error: CalcomError) -> None:
+def _give_up(run_id: int, code: str, error: Exception) -> None:
     db.session.rollback()
     now = clock.now()
     if isinstance(error, Unauthorised):
-        mark_disconnected(db.session(), error.code, now=now)
-    finish_run(db.session(), run_id, now=now, status=RunStatus.FAILED, error_code=error.code)
+        mark_disconnected(db.session(), code, now=now)
+    forget_sightings(db.session(), run_id)
+    finish_run(db.session(), run_id, now=now, status=RunStatus.FAILED, error_code=code)
     db.session.commit()
-    sync_log().warning("run_failed", run_id=run_id, code=error.code)
+    sync_log().warning("run_failed", run_id=run_id, code=code)

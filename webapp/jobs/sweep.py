@@ -52,7 +52,7 @@ from webapp.sync.sightings import (
     sighted,
 )
 from webapp.sync.unclaimed import import_second_booking
-from webapp.sync.verify import observe
+from webapp.sync.verify import Look, Observation, observe
 
 RUN_SECONDS = 240.0
 """A run's job hands over to a further one before its time limit of 300 s ends it."""
@@ -232,11 +232,19 @@ class Sweep:
         if look is None or seen is None:
             findings = skip_look(db.session(), current, appointment_id)
         else:
-            findings = record_look(
-                db.session(), current, look, seen, now=clock.now(), patience=patience()
-            )
+            findings = self._judge(current, look, seen)
         self._advance(current, findings)
         db.session.commit()
+
+    def _judge(self, run: RunFacts, look: Look, seen: Observation) -> PageFindings:
+        try:
+            return record_look(db.session(), run, look, seen, now=clock.now(), patience=patience())
+        except Exception:  # noqa: BLE001 - one appointment must not end its company's verification
+            db.session.rollback()
+            sync_log().exception("verification_broke_off", appointment_id=look.appointment_id)
+            findings = skip_look(db.session(), run, look.appointment_id)
+            findings.errors = 1
+            return findings
 
     def _settle_absences(self, run: RunFacts) -> None:
         ids = sighted(db.session(), run.id, SightingKind.MISSING, BATCH)
