@@ -207,10 +207,10 @@ class Desk:
         return self.settle_claim(claim, carried)
 
     def pause(self) -> None:
-        self.set_company(paused_at=clock.now(), paused_by="An admin")
+        self._write_company(paused_at=clock.now(), paused_by="An admin")
 
     def resume(self) -> None:
-        self.set_company(paused_at=None, paused_by=None)
+        self._write_company(paused_at=None, paused_by=None)
 
     def forget_event_type(self) -> None:
         with as_company(self.company.id):
@@ -218,8 +218,7 @@ class Desk:
             service.calcom_event_type_id = service.calcom_host = None
             db.session.commit()
 
-    def set_company(self, **columns: Any) -> None:
-        """Write the company's columns: its pause, its policies."""
+    def _write_company(self, **columns: Any) -> None:
         with as_company(self.company.id):
             company = db.session.get_one(Company, self.company.id)
             for name, value in columns.items():

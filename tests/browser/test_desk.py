@@ -18,7 +18,9 @@ from tests.factories import (
     make_bulk_action,
     make_customer,
     make_discrepancy,
+    make_incident,
     make_notification,
+    make_run,
 )
 from webapp.models.discrepancy import DiscrepancyType
 from webapp.models.sync_state import SyncState
@@ -34,6 +36,8 @@ def finding(app: Flask, company: Tenant, admin: Person) -> int:
     with app.app_context():
         appointment = make_appointment(company, state=SyncState.ORPHANED_LOCAL, flagged=True)
         make_notification(admin, appointment)
+        make_run(company, is_running=True, expected_count=10, compared_count=4)
+        make_incident(company, evidence={"sample": [appointment]})
         finding = make_discrepancy(
             company, appointment, type_=DiscrepancyType.ORPHANED_LOCAL, code="ORPHANED_LOCAL"
         )
@@ -264,3 +268,22 @@ def test_a_chosen_look_overrules_the_device(open_browser: Open, admin: Person) -
     page.goto("/profile")
     page.get_by_role("button", name="Dark").click()
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+
+
+def test_a_run_is_watched_until_it_is_over(
+    open_browser: Open, admin: Person, finding: int, owner_engine: Engine
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/runs/1")
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", "4")
+
+    with owner_engine.begin() as connection:
+        connection.execute(text("UPDATE runs SET compared_count = 7"))
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", "7")
+
+    with owner_engine.begin() as connection:
+        connection.execute(text("UPDATE runs SET status = 'done', finished_at = now()"))
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+    expect(page.locator("#run")).not_to_have_attribute("hx-trigger", "every 2s")
+    expect(page.locator("#announcer")).to_have_text("Done")

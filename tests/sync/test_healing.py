@@ -32,7 +32,7 @@ def booked(desk: Desk) -> int:
 
 
 def decide(desk: Desk, **policies: FieldPolicy) -> None:
-    desk.set_company(**policies)
+    desk._write_company(**policies)
 
 
 def uid_of(desk: Desk, appointment_id: int) -> Any:

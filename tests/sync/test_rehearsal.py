@@ -61,11 +61,11 @@ def move_there_what_is_over(desk: Desk, appointment_id: int) -> None:
 
 
 def be_pushed_lately_and_moved_again(desk: Desk, appointment_id: int) -> None:
-    desk.set_company(start_policy=FieldPolicy.OURS_WINS)
+    desk._write_company(start_policy=FieldPolicy.OURS_WINS)
     move_there(desk, appointment_id)
     desk.verify_automatically(appointment_id)
     desk.work()
-    desk.set_company(start_policy=FieldPolicy.FLAG)
+    desk._write_company(start_policy=FieldPolicy.FLAG)
     clock.advance(timedelta(minutes=10))
     move_there(desk, appointment_id, hour=16)
 

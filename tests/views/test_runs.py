@@ -99,7 +99,7 @@ def test_one_run_says_what_it_left_out_and_why(
         ({"status": RunStatus.FAILED, "error_code": "UNAUTHORIZED"}, "refused your company"),
         (
             {"status": RunStatus.FAILED, "error_code": "VERIFICATION_UNTRUSTED"},
-            "opened an",
+            "could not be believed",
         ),
         ({"is_truncated": True}, "longer than one verification reads"),
         ({}, "Nothing new was found to differ."),

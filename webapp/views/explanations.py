@@ -120,8 +120,8 @@ EXPLANATIONS = {
         _l("Cal.com could not be asked whether both sides agree."), _WAIT_OR_RETRY
     ),
     "VERIFICATION_UNTRUSTED": Explanation(
-        _l("What it found cannot be believed, so it flagged nothing and opened an incident."),
-        _l("Look at the incident: run the verification again, or say that you have looked."),
+        _l("What Cal.com showed could not be believed, so nothing was flagged."),
+        _l("Look at the incident: run the verification again, or confirm what was found."),
     ),
 }
 UNKNOWN = Explanation(
