@@ -312,7 +312,7 @@ def test_ten_thousand_are_frozen_counted_and_stopped_in_a_few_statements(
 def test_an_unforeseen_end_of_one_leaves_the_others_alone(
     desk: Desk, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from webapp.sync import bulk as sync_bulk
+    from webapp.sync import bulk_work as sync_bulk
 
     make_mismatches(desk, righted=5)
     real, seen = sync_bulk.settle_finding, []

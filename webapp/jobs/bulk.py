@@ -14,7 +14,7 @@ from webapp.jobs.queues import enqueue_bulk
 from webapp.jobs.verification import patience, record_look
 from webapp.logs import sync_log
 from webapp.models.tenancy import as_company
-from webapp.sync.bulk import (
+from webapp.sync.bulk_work import (
     LEASE,
     Plan,
     begin_item,
