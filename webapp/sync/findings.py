@@ -172,9 +172,10 @@ def close_findings(
             appointment_id,
             EventKind.RESOLVED,
             at=now,
-            user_id=user_id,
-            resolution=resolution.value,
+            user_id=discrepancy.resolved_by_user_id,
+            resolution=discrepancy.resolution.value,
             type=discrepancy.type.value,
+            note=discrepancy.resolution_note,
         )
     close_all_told(session, TOLD_OF_APPOINTMENTS, [subject_of(each) for each in opened], now=now)
     return set(opened)

@@ -23,8 +23,7 @@ from webapp.models.history import EventKind, HistoryEvent, record_event
 from webapp.models.intent import IntentKind, IntentStatus
 from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
-from webapp.sync.adopt import follow_booking
-from webapp.sync.agreement import record_agreement
+from webapp.sync.dismissals import dismissed_facts, facts_of
 from webapp.sync.findings import Raised, close_finding, note_findings
 from webapp.sync.intents import latest_intent, want
 from webapp.sync.policies import (
@@ -36,7 +35,7 @@ from webapp.sync.policies import (
     Remedy,
     choose,
 )
-from webapp.sync.takeover import forget_booking
+from webapp.sync.takeover import forget_booking, take_remote_version
 
 CREATE_AGAIN_AFTER = timedelta(hours=24)
 MOST_CREATES = 3
@@ -54,8 +53,13 @@ def heal_mismatches(
     if policies.always_flag:
         return [raised for raised, _ in mismatches]
     heals = past_heals(session, [raised.key for raised, _ in mismatches])
+    dismissed = dismissed_facts(session, [raised.appointment for raised, _ in mismatches])
     left = []
     for raised, booking in mismatches:
+        if raised.key in dismissed and dismissed[raised.key] == _facts(raised):
+            # A person has looked and left it as it is.
+            left.append(raised)
+            continue
         choice = choose(_mismatch_of(raised, heals[raised.key]), policies, now=now)
         if choice.remedy is Remedy.FLAG:
             left.append(_explained(raised, choice))
@@ -70,7 +74,7 @@ def create_again(session: Session, appointment: Appointment, *, now: datetime) -
     Bounded: once a day, MOST_CREATES times in all; then it is a person's. What was flagged stays
     flagged until it has arrived. False: this isn't such a case, or it has been tried enough.
     """
-    if not _was_never_created(session, appointment, now):
+    if not _was_never_created(session, appointment, now) or dismissed_facts(session, [appointment]):
         return False
     heals = past_heals(session, [appointment.id])[appointment.id]
     earlier = [heal for heal in heals if heal.remedy is Remedy.CREATE]
@@ -96,6 +100,11 @@ def past_heals(session: Session, appointment_ids: Sequence[int]) -> dict[int, li
     for row in rows:
         found[row.appointment_id].append(Heal(Remedy(row.data["remedy"]), row.at))
     return found
+
+
+def _facts(raised: Raised) -> str:
+    finding = raised.finding
+    return facts_of(raised.appointment, finding.type, finding.code, finding.evidence)
 
 
 def _mismatch_of(raised: Raised, earlier: Sequence[Heal]) -> Mismatch:
@@ -129,12 +138,7 @@ def _take_theirs(
     session: Session, appointment: Appointment, booking: Booking, now: datetime
 ) -> None:
     """The same as a person's "take Cal.com's version": nothing is pushed back."""
-    status = appointment.status
-    follow_booking(appointment, booking)
-    if booking.status is BookingStatus.UNKNOWN:
-        # An unknown status says nothing (S5.1): only the time is taken.
-        appointment.status = status
-    record_agreement(session, appointment, booking, now=now, resolution=Resolution.BY_POLICY)
+    take_remote_version(session, appointment, booking, now=now, resolution=Resolution.BY_POLICY)
 
 
 def _push_ours(session: Session, appointment: Appointment, booking: Booking, now: datetime) -> None:

@@ -13,12 +13,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.models.appointment import Appointment, AppointmentStatus, Origin, move_sync_state
+from webapp.models.company import Company
 from webapp.models.discrepancy import RESOLUTION_OF, Action, Discrepancy, Resolution
 from webapp.models.history import EventKind, record_event
 from webapp.models.intent import Intent, IntentKind
 from webapp.models.sync_state import RETRIABLE, SyncState
 from webapp.models.tenancy import require_company_id
-from webapp.models.user import Role, User
+from webapp.models.user import User
 from webapp.sync.actions import actions_for, is_being_verified
 from webapp.sync.dismissals import facts_of
 from webapp.sync.findings import close_finding
@@ -29,8 +30,6 @@ from webapp.sync.intents import (
     want,
 )
 from webapp.sync.review import push_again, request_retry
-
-SETTLING_ROLES = frozenset({Role.ADMIN, Role.MANAGER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,10 @@ class NotOffered(Exception):
 def may_settle(session: Session, user_id: int) -> bool:
     """Whether this person may settle findings now; asked again when a bulk action runs."""
     user = session.get(User, (require_company_id(), user_id), populate_existing=True)
-    return user is not None and user.is_enabled and user.role in SETTLING_ROLES
+    if user is None or not user.is_enabled:
+        return False
+    company = session.get_one(Company, require_company_id(), populate_existing=True)
+    return user.is_admin or (user.may_act and company.managers_settle)
 
 
 def settle_finding(

@@ -13,7 +13,9 @@ from webapp.extensions import db
 from webapp.jobs.queues import enqueue_push, enqueue_verification
 from webapp.models.appointment import Appointment
 from webapp.models.discrepancy import Action, Discrepancy
+from webapp.models.intent import IntentKind
 from webapp.sync.actions import MAILING, NEEDS_REASON, actions_for, ends_appointment, suggest
+from webapp.sync.mailing import Mail, foresee_mail, foresee_mail_of_pushing_again
 from webapp.sync.settlement import NotOffered, Started, settle_finding
 from webapp.views import htmx
 from webapp.views.access import require_person, settlers_only
@@ -160,6 +162,7 @@ def _ask(finding: Discrepancy, action: Action, form: ReasonForm | None) -> str:
         "asked": asked,
         "form": form,
         "mails": action in MAILING,
+        "mail": _foresee(action, finding.appointment),
         "action": url_for(f".{NOUNS[action]}", discrepancy_id=finding.id),
         "back": _way_back(finding),
         "is_from_appointment": _is_from_appointment(),
@@ -167,6 +170,13 @@ def _ask(finding: Discrepancy, action: Action, form: ReasonForm | None) -> str:
     if htmx.is_htmx():
         return render_template("reviews/_confirmation.html", in_dialog=True, **context)
     return render_page("reviews/confirm.html", in_dialog=False, **context)
+
+
+def _foresee(action: Action, appointment: Appointment) -> Mail:
+    """Whether Cal.com will mail the customer; a push looks first, a cancellation is one."""
+    if action is Action.CANCEL_REMOTE:
+        return foresee_mail(db.session(), appointment, IntentKind.CANCEL)
+    return foresee_mail_of_pushing_again(db.session(), appointment)
 
 
 def _form_of(action: Action) -> ReasonForm | None:
