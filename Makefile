@@ -69,6 +69,10 @@ test: $(VENV)/dev.stamp ## run the tests on embedded servers (ARGS="-k word")
 long: $(VENV)/dev.stamp ## run what takes its time: chaos, storms, simulated weeks, every page's look
 	@exec $(PYTEST) -m long $(ARGS)
 
+.PHONY: bench-verify
+bench-verify: $(VENV)/dev.stamp ## a full sweep beside a plain loop, over 2,000 and 20,000 (about a quarter of an hour)
+	@exec $(PY) -m benchmarks.verify $(ARGS)
+
 .PHONY: check
 check: format-check lint types templates test long ## what CI runs: format, lint, types, templates, all tests
 
@@ -99,6 +103,10 @@ translations: $(VENV)/dev.stamp ## collect the strings, update the catalogues, c
 		--project Lockstep -o $(VENV)/messages.pot .
 	@$(VENV)/bin/pybabel -q update -i $(VENV)/messages.pot -d webapp/translations --no-fuzzy-matching
 	@exec $(VENV)/bin/pybabel -q compile -d webapp/translations
+
+.PHONY: bench-webhook
+bench-webhook: $(VENV)/dev.stamp ## the webhook's rate and latency beside one INSERT and COMMIT
+	@exec $(PY) -m benchmarks.webhook $(ARGS)
 
 .PHONY: run
 run: $(VENV)/demo.stamp ## the web server alone, with your settings or else the demo's

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from types import FrameType
 
 from flask import Flask
 from redis import Redis
@@ -23,12 +24,19 @@ from webapp.jobs import pulse, queues, schedule
 from webapp.logs import log
 
 ASSERT_LIST_SECONDS = 5.0
+BEGIN_ANEW_SECONDS = 1.0
 
 
 class LockstepWorker(Worker):
     """An RQ worker that is back soon after Redis is: by default it waits up to a minute."""
 
     max_connection_wait_time = 2.0
+    is_told_to_stop = False
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Noted before Redis is asked, which may be away, what to do about it."""
+        self.is_told_to_stop = True
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
 
 def main() -> int:
@@ -53,15 +61,35 @@ def _forget_connections(app: Flask) -> None:
 
 
 def _work(app: Flask, burst: bool) -> int:
-    connection = _connect(app)
-    worker = LockstepWorker(
-        [queues.queue(name, connection) for name in queues.NAMES],
-        connection=connection,
-        job_class=queues.JsonJob,
-        serializer=JSONSerializer,
-    )
-    worker.work(burst=burst, with_scheduler=False, logging_level="WARNING")
+    """RQ's loop ends when Redis goes away between two jobs: then it is begun anew."""
+    while not _work_while_redis_is_there(_connect(app), burst):
+        time.sleep(BEGIN_ANEW_SECONDS)
     return 0
+
+
+def _work_while_redis_is_there(connection: Redis, burst: bool) -> bool:
+    """Whether that was all: told to stop, or (`burst`) the queues are empty."""
+    worker = None
+    try:
+        worker = LockstepWorker(
+            [queues.queue(name, connection) for name in queues.NAMES],
+            connection=connection,
+            job_class=queues.JsonJob,
+            serializer=JSONSerializer,
+        )
+        worker.work(burst=burst, with_scheduler=False, logging_level="WARNING")
+    except RedisError as error:
+        log("worker").warning("redis_away", error=type(error).__name__)
+    finally:
+        _stop_on_signals_again()
+        connection.close()
+    return burst or (worker is not None and worker.is_told_to_stop)
+
+
+def _stop_on_signals_again() -> None:
+    """The worker that ended has left its handlers behind; without one a signal ends the process."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _schedule(app: Flask) -> int:

@@ -53,12 +53,20 @@
   // A plain form is sent once, however often its button is pressed.
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method !== "post" || form.hasAttribute("hx-post")) return;
+    if (form.method !== "post" || form.hasAttribute("hx-post") || form.hasAttribute("data-repeatable")) return;
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "yes";
   });
   addEventListener("pageshow", () => {
     document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; });
+  });
+
+  // One tick for all that belong to a form.
+  document.addEventListener("change", (event) => {
+    const formId = event.target.dataset.tickAll;
+    if (!formId) return;
+    document.querySelectorAll(`input[type=checkbox][form="${formId}"]`)
+      .forEach((box) => { box.checked = event.target.checked; });
   });
 
   // Typing about a new customer chooses "new customer".

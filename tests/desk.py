@@ -200,6 +200,12 @@ class Desk:
             db.session.commit()
         return settled
 
+    def carry_and_settle(self, claim: Claim) -> Settled:
+        """What a worker does with what it has claimed."""
+        with as_company(self.company.id):
+            carried = push._call(claim)
+        return self.settle_claim(claim, carried)
+
     def pause(self) -> None:
         self._write_company(paused_at=clock.now(), paused_by="An admin")
 

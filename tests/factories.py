@@ -14,18 +14,25 @@ from flask import current_app
 
 from webapp import clock
 from webapp.extensions import db
+from webapp.models.api_token import Scope
 from webapp.models.appointment import Appointment, AppointmentStatus, Origin
+from webapp.models.audit import Actor
 from webapp.models.base import fold
+from webapp.models.bulk import BulkAction, BulkItem
 from webapp.models.company import Company, Secret
 from webapp.models.crossing import next_company_id
 from webapp.models.customer import Customer
-from webapp.models.discrepancy import Discrepancy, DiscrepancyType
+from webapp.models.delivery import Delivery, DeliveryStatus
+from webapp.models.discrepancy import Action, Discrepancy, DiscrepancyType
+from webapp.models.incident import Incident, IncidentCause, IncidentType
 from webapp.models.notification import Notification, NotificationType
+from webapp.models.run import Run, RunScope, RunStatus
 from webapp.models.service import Service
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
 from webapp.models.user import Role, User
 from webapp.models.vault import Vault
+from webapp.sync.tokens import issue_token
 
 PASSWORD = "correct horse battery"
 _numbers = itertools.count(1)
@@ -44,6 +51,8 @@ class Tenant:
     customer_email: str
     webhook_token: str
     webhook_secret: str
+    phone_token: str
+    phone_key: str
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,13 @@ class Person:
     email: str
     role: Role
     password: str = PASSWORD
+
+
+@dataclass(frozen=True)
+class Token:
+    id: int
+    company_id: int
+    text: str
 
 
 def make_company(
@@ -78,10 +94,12 @@ def make_company(
             created_at=clock.now(),
             calcom_base_url=calcom_url,
             webhook_token=f"token-{slug}",
+            phone_token=f"phone-{slug}",
         )
         vault: Vault = current_app.extensions["vault"]
         company.set_secret(Secret.API_KEY, api_key, vault)
         company.set_secret(Secret.WEBHOOK_SECRET, f"secret-{slug}", vault)
+        company.set_secret(Secret.RETELL_KEY, f"key-{slug}", vault)
         db.session.add(company)
         db.session.flush()
         service = Service(
@@ -104,6 +122,8 @@ def make_company(
             customer.email or "",
             company.webhook_token,
             f"secret-{slug}",
+            company.phone_token,
+            f"key-{slug}",
         )
         db.session.commit()
     return tenant
@@ -217,6 +237,45 @@ def make_discrepancy(
         return discrepancy.id
 
 
+def make_run(tenant: Tenant, *, is_running: bool = False, **columns: Any) -> int:
+    """A run as it ended, or one that nobody works on."""
+    now = clock.now()
+    ended = {"status": RunStatus.DONE, "finished_at": now + timedelta(seconds=90)}
+    with as_company(tenant.id):
+        run = Run(
+            **{
+                "scope": RunScope.REQUESTED,
+                "started_at": now,
+                "lease_until": now + timedelta(days=1),
+                **({} if is_running else ended),
+                **columns,
+            }
+        )
+        db.session.add(run)
+        db.session.commit()
+        return run.id
+
+
+def make_incident(
+    tenant: Tenant, cause: IncidentCause = IncidentCause.TOO_MANY_MISSING, **columns: Any
+) -> int:
+    """An open incident; `evidence` adds to its figures."""
+    evidence = {"cause": cause.value, **columns.pop("evidence", {})}
+    with as_company(tenant.id):
+        incident = Incident(
+            **{
+                "type": IncidentType.VERIFICATION_UNTRUSTED,
+                "evidence": evidence,
+                "opened_at": clock.now(),
+                "last_seen_at": clock.now(),
+                **columns,
+            }
+        )
+        db.session.add(incident)
+        db.session.commit()
+        return incident.id
+
+
 def make_notification(person: Person, appointment_id: int | None = None, **columns: Any) -> int:
     with as_company(person.company_id):
         notification = Notification(
@@ -233,6 +292,77 @@ def make_notification(person: Person, appointment_id: int | None = None, **colum
         db.session.add(notification)
         db.session.commit()
         return notification.id
+
+
+def make_token(
+    tenant: Tenant, *scopes: Scope, expires_at: datetime | None = None, name: str = "Partner"
+) -> Token:
+    """An API token; with every scope unless some are named."""
+    with as_company(tenant.id):
+        issued = issue_token(
+            db.session(),
+            name=name,
+            scopes=scopes or set(Scope),
+            expires_at=expires_at,
+            actor=Actor.OPERATOR,
+            user_id=None,
+            now=clock.now(),
+        )
+        db.session.commit()
+    return Token(issued.id, tenant.id, issued.text)
+
+
+def make_delivery(tenant: Tenant, appointment_id: int | None = None, **columns: Any) -> int:
+    """A webhook that was worked off."""
+    number = next(_numbers)
+    body = {"triggerEvent": "BOOKING_CREATED", "payload": {"uid": f"uid{number:019}"}}
+    with as_company(tenant.id):
+        delivery = Delivery(
+            **{
+                "received_at": clock.now(),
+                "trigger": "BOOKING_CREATED",
+                "booking_uid": body["payload"]["uid"],  # type: ignore[index]
+                "body": body,
+                "body_hash": number.to_bytes(32, "big"),
+                "status": DeliveryStatus.APPLIED,
+                "due_at": clock.now(),
+                "finished_at": clock.now(),
+                "appointment_id": appointment_id,
+                **columns,
+            }
+        )
+        db.session.add(delivery)
+        db.session.commit()
+        return delivery.id
+
+
+def make_bulk_action(
+    person: Person, discrepancy_ids: list[int], kind: Action = Action.RETRY, **columns: Any
+) -> int:
+    """A bulk action over these findings, none of them begun."""
+    with as_company(person.company_id):
+        bulk = BulkAction(
+            **{
+                "kind": kind,
+                "requested_by_user_id": person.id,
+                "item_count": len(discrepancy_ids),
+                "created_at": clock.now(),
+                "lease_until": clock.now(),
+                **columns,
+            }
+        )
+        db.session.add(bulk)
+        db.session.flush()
+        for discrepancy_id in discrepancy_ids:
+            finding = db.session.get_one(Discrepancy, (person.company_id, discrepancy_id))
+            item = BulkItem(
+                bulk_action_id=bulk.id,
+                discrepancy_id=discrepancy_id,
+                appointment_id=finding.appointment_id,
+            )
+            db.session.add(item)
+        db.session.commit()
+        return bulk.id
 
 
 def _customer(email: str, **columns: Any) -> Customer:

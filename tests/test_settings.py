@@ -4,6 +4,7 @@ import base64
 import re
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from tests.contracts.source import ROOT
 from webapp.settings import Settings, SettingsError, load_settings
@@ -88,10 +89,21 @@ def test_several_pauses_are_read_from_one_variable(environment: pytest.MonkeyPat
 
 
 def test_every_setting_stands_in_the_readme_with_its_default() -> None:
-    readme = (ROOT / "README.md").read_text()
-    missing = [
-        name.upper()
-        for name in Settings.model_fields
-        if not re.search(rf"\| `{name.upper()}` \|", readme)
-    ]
-    assert not missing, f"add a row to the README's table of settings: {missing}"
+    table = (ROOT / "README.md").read_text().partition("| setting |")[2].partition("\n\n")[0]
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| .+ \|$", table, re.MULTILINE))
+    wanted = {name.upper(): _as_told(field) for name, field in Settings.model_fields.items()}
+    missing = {name: default for name, default in wanted.items() if rows.get(name) != default}
+    assert not missing, f"add a row | `NAME` | default | meaning | to the README: {missing}"
+    assert set(rows) == set(wanted), f"no such setting (any more): {set(rows) - set(wanted)}"
+
+
+def _as_told(field: FieldInfo) -> str:
+    """A default as the README's table gives it."""
+    if field.is_required():
+        return "required"
+    if field.default is None:
+        return "–"
+    values = field.default if isinstance(field.default, tuple) else (field.default,)
+    texts = [f"{each:g}" if isinstance(each, float) else str(each) for each in values]
+    text = ",".join(texts)
+    return f"`{text.lower() if isinstance(field.default, bool) else text}`"

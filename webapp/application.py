@@ -17,6 +17,9 @@ from webapp.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = ("en", "de")
+FROZEN = "-c idle_in_transaction_session_timeout=20s"
+"""A frozen process must not hold its locks for longer than its lease: no transaction of ours waits
+for anything but the database."""
 
 
 def make_app(settings: Settings | None = None) -> Flask:
@@ -74,7 +77,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS={
             "pool_pre_ping": True,
-            "connect_args": {"connect_timeout": 5, "options": "-c timezone=UTC"},
+            "connect_args": {"connect_timeout": 5, "options": f"-c timezone=UTC {FROZEN}"},
         },
         SESSION_COOKIE_NAME="lockstep_session",
         SESSION_COOKIE_SECURE=settings.session_cookie_secure,

@@ -57,6 +57,32 @@ class Settings(BaseSettings):
         48, ge=24, le=720, description="How long the API remembers what it did for a key"
     )
     webhook_max_bytes: int = Field(262_144, ge=1024, description="Largest webhook body taken")
+    webhook_patience_seconds: float = Field(
+        300.0, ge=0, description="How late a webhook may come and still have announced its change"
+    )
+    webhook_silent_misses: int = Field(
+        3,
+        ge=1,
+        description="Unannounced changes in a day from which the webhook counts as silent",
+    )
+    webhook_silent_share: float = Field(
+        0.5, gt=0, le=1, description="And only where they are this share of the day's changes"
+    )
+
+    phone_max_bytes: int = Field(
+        1_048_576,
+        ge=1024,
+        description="Largest request of a voice agent taken; its call's transcript comes along",
+    )
+    phone_calcom_seconds: float = Field(
+        0.8,
+        gt=0,
+        le=5,
+        description="How long a caller may wait for Cal.com; then a wish is noted unchecked",
+    )
+    phone_slots_seconds: float = Field(
+        5.0, ge=0, description="How long free times from Cal.com are told again without asking"
+    )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least level logged"
@@ -101,8 +127,11 @@ class Settings(BaseSettings):
     )
     pulse_seconds: float = Field(1.0, gt=0, le=60, description="How often due rows are looked for")
 
-    verification_interval_hours: int = Field(
-        6, ge=1, le=24, description="Hours between scheduled verifications"
+    tick_seconds: int = Field(
+        30, ge=1, le=300, description="How often the periodic checks ask whether a slot is due"
+    )
+    verification_interval_hours: float = Field(
+        6, gt=0, le=24, description="Hours between scheduled verifications"
     )
     verification_skip_seconds: float = Field(
         300.0, ge=0, description="An automatic verification this soon after the last is skipped"
@@ -110,12 +139,52 @@ class Settings(BaseSettings):
     verification_retry_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
         (60.0, 300.0, 900.0), description="Pauses before a failed verification is tried again"
     )
-    verification_past_days: int = Field(30, ge=1, description="How far back verifications look")
+    verification_past_days: int = Field(
+        30, ge=1, description="How many days back scheduled verifications look"
+    )
+    sweep_past_days: int = Field(
+        90, ge=1, description="How many days back the nightly sweep and requested runs look"
+    )
+    sweep_hour: int = Field(
+        2, ge=0, le=23, description="The company's local hour at which the nightly sweep begins"
+    )
+    delta_interval_minutes: float = Field(
+        10, gt=0, le=60, description="Minutes between looks at what changed on Cal.com"
+    )
+    delta_overlap_seconds: float = Field(
+        600.0, ge=0, description="How far a look at changes reaches back behind the last one"
+    )
+    verification_news_seconds: float = Field(
+        120.0, ge=0, description="A change on Cal.com this young is left to its webhook"
+    )
+    verification_page_cap: int = Field(
+        4000,
+        ge=1,
+        description="Listing pages that end a run: it then proves nothing missing",
+    )
+    verification_doubts_cap: int = Field(
+        500, ge=1, description="Most appointments a run looks at one by one before it doubts itself"
+    )
+    brake_least: int = Field(
+        5, ge=0, description="A run may newly flag this many as missing, however few there are"
+    )
+    brake_share: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="… and this share of the active ones; beyond, it brakes",
+    )
     absence_grace_seconds: float = Field(
         180.0, ge=0, description="After a write, a missing booking means nothing for this long"
     )
     absence_gap_seconds: float = Field(
         180.0, ge=0, description="Time between the two sightings that prove a booking missing"
+    )
+    bulk_batch: int = Field(
+        50, ge=1, le=250, description="Findings that a bulk action begins before it asks Cal.com"
+    )
+    bulk_most_items: int = Field(
+        20_000, ge=1, le=100_000, description="Findings that one bulk action takes on at most"
     )
     smtp_url: str | None = Field(
         None,

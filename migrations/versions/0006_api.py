@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from webapp.models.walls import define_crossing, drop_crossings, wall_off
 
 revision = "0006"
-down_revision = "0001"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

@@ -7,14 +7,15 @@ from sqlalchemy.dialects import postgresql
 from webapp.models.walls import define_crossing, drop_crossings, wall_off
 
 revision = "0010"
-down_revision = "0006"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
 REMOVABLE = "SELECT, INSERT, UPDATE, DELETE"
 TYPES_BEFORE = (
     "'orphaned_local', 'orphaned_calcom', 'data_mismatch', 'verification_error',"
-    " 'sync_failed', 'connection_broken'"
+    " 'sync_failed', 'connection_broken', 'webhook_silent', 'booking_adopted',"
+    " 'verification_untrusted', 'bulk_finished'"
 )
 TYPES = f"{TYPES_BEFORE}, 'channel_failed'"
 
@@ -41,8 +42,14 @@ DUE_BEFORE = """
         SELECT 'proof', a.company_id, a.company_id, min(a.existence_due_at), 4
           FROM appointments a WHERE a.existence_due_at <= at GROUP BY a.company_id
         UNION ALL
+        SELECT 'services', c.id, c.id, c.services_due_at, 4
+          FROM companies c WHERE c.services_due_at <= at
+        UNION ALL
         SELECT 'run', r.company_id, r.id, r.lease_until, 5
           FROM runs r WHERE r.status = 'running' AND r.lease_until <= at
+        UNION ALL
+        SELECT 'bulk', b.company_id, b.id, b.lease_until, 6
+          FROM bulk_actions b WHERE b.status = 'running' AND b.lease_until <= at
 """
 DUE_SENDINGS = """
         UNION ALL

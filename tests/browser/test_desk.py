@@ -15,10 +15,14 @@ from tests.factories import (
     Person,
     Tenant,
     make_appointment,
+    make_bulk_action,
     make_customer,
     make_discrepancy,
+    make_incident,
     make_notification,
+    make_run,
 )
+from webapp.models.discrepancy import DiscrepancyType
 from webapp.models.sync_state import SyncState
 
 pytestmark = pytest.mark.browser
@@ -32,7 +36,13 @@ def finding(app: Flask, company: Tenant, admin: Person) -> int:
     with app.app_context():
         appointment = make_appointment(company, state=SyncState.ORPHANED_LOCAL, flagged=True)
         make_notification(admin, appointment)
-        return make_discrepancy(company, appointment, code="ORPHANED_LOCAL")
+        make_run(company, is_running=True, expected_count=10, compared_count=4)
+        make_incident(company, evidence={"sample": [appointment]})
+        finding = make_discrepancy(
+            company, appointment, type_=DiscrepancyType.ORPHANED_LOCAL, code="ORPHANED_LOCAL"
+        )
+        make_bulk_action(admin, [finding])
+        return finding
 
 
 def _settle(owner_engine: Engine) -> None:
@@ -143,6 +153,53 @@ def test_pushing_again_asks_in_a_dialog_and_escape_leaves_it(
     expect(dialog).to_be_hidden()
 
 
+def test_a_finding_is_dismissed_in_a_dialog_by_keyboard(
+    open_browser: Open, admin: Person, finding: int
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/reviews")
+    page.get_by_role("link", name="Dismiss").press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Reason")).to_be_focused()
+    page.keyboard.type("Agreed by telephone")
+    page.keyboard.press("Enter")
+    expect(page.locator(".outcome", has_text="Dismissed")).to_be_visible()
+    expect(page.locator("#announcer")).to_contain_text("Dismissed")
+    expect(dialog).to_be_hidden()
+
+
+def test_all_are_ticked_at_once_and_done_together(
+    open_browser: Open, admin: Person, finding: int, owner_engine: Engine
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/reviews")
+    page.get_by_label("Choose all on this page").check()
+    page.get_by_role("button", name="For those ticked").click()
+    page.get_by_role("button", name="Start for 1").click()
+    expect(page.get_by_text("0 of 1 have an outcome")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("1 of 1 have an outcome")).to_be_visible()
+    with owner_engine.begin() as connection:
+        connection.execute(
+            text("UPDATE bulk_actions SET status = 'cancelled', finished_at = now() WHERE id = 2")
+        )
+    expect(page.locator("#progress[hx-trigger]")).to_have_count(0)
+
+
+def test_the_file_is_downloaded_as_often_as_one_asks(
+    open_browser: Open, admin: Person, finding: int
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/reviews")
+    for _ in range(2):
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Export as CSV").click()
+        assert download.value.suggested_filename.startswith("review-queue-")
+
+
 def test_cancelling_without_a_reason_stays_in_the_dialog(
     open_browser: Open, admin: Person, finding: int
 ) -> None:
@@ -211,3 +268,22 @@ def test_a_chosen_look_overrules_the_device(open_browser: Open, admin: Person) -
     page.goto("/profile")
     page.get_by_role("button", name="Dark").click()
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+
+
+def test_a_run_is_watched_until_it_is_over(
+    open_browser: Open, admin: Person, finding: int, owner_engine: Engine
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/runs/1")
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", "4")
+
+    with owner_engine.begin() as connection:
+        connection.execute(text("UPDATE runs SET compared_count = 7"))
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", "7")
+
+    with owner_engine.begin() as connection:
+        connection.execute(text("UPDATE runs SET status = 'done', finished_at = now()"))
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+    expect(page.locator("#run")).not_to_have_attribute("hx-trigger", "every 2s")
+    expect(page.locator("#announcer")).to_have_text("Done")

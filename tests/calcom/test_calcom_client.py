@@ -230,6 +230,14 @@ def test_an_event_type_is_patched_by_our_names_and_its_price_never(
         client.update_event_type(100)
 
 
+def test_slots_in_the_old_versions_shape_are_not_taken_for_a_full_calendar(
+    client: CalcomClient, api: respx.MockRouter
+) -> None:
+    api.get("/slots").mock(return_value=success({"slots": {"2026-03-02": [{"time": "x"}]}}))
+    with pytest.raises(ProtocolError):
+        client.list_slots(100, start=NINE, end=NINE + timedelta(days=1))
+
+
 def test_slots_of_all_days_come_as_instants_in_order(
     api: respx.MockRouter, client: CalcomClient
 ) -> None:

@@ -186,6 +186,8 @@ def test_one_seat_of_many_is_known_as_one() -> None:
         (raw("BOOKING_CREATED", without(uid="../me")), "uid"),
         (raw("BOOKING_CREATED", without(startTime="tomorrow")), "time"),
         (raw("BOOKING_CREATED", createdAt="now"), "time"),
+        (raw("BOOKING_CREATED", without(startTime="9999-12-31T23:00:00Z")), "time"),
+        (raw("BOOKING_CREATED", createdAt="9999-12-31T23:00:00.000Z"), "time"),
     ],
 )
 def test_a_hostile_body_is_refused_with_a_reason(body: bytes, reason: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from webapp.jobs import deliveries, push, verification
+from webapp.jobs import bulk, deliveries, push, verification
 
 
 class Killed(BaseException):
@@ -38,11 +38,18 @@ PUSH_POINTS: dict[str, tuple[Any, str, str]] = {
     "committed, not enqueued": (push, "enqueue_push", "before"),
 }
 OTHER_POINTS: dict[str, tuple[Any, str, str]] = {
-    "verified, not recorded": (verification, "_record", "before"),
+    "verified, not recorded": (verification, "record_look", "before"),
     "recorded, not committed": (verification, "record_verification", "after"),
     "delivery applied, not committed": (deliveries, "_finish", "after"),
 }
-POINTS = PUSH_POINTS | OTHER_POINTS
+BULK_POINTS: dict[str, tuple[Any, str, str]] = {
+    "bulk item begun, not committed": (bulk, "begin_item", "after"),
+    "bulk batch begun, not looked at": (bulk, "_look", "before"),
+    "bulk look recorded, not concluded": (bulk, "record_look", "after"),
+    "bulk batch looked at, not concluded": (bulk, "conclude", "before"),
+    "bulk concluded, not committed": (bulk, "conclude", "after"),
+}
+POINTS = PUSH_POINTS | OTHER_POINTS | BULK_POINTS
 
 
 @contextmanager

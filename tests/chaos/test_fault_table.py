@@ -1,7 +1,9 @@
-"""Every operation × every fault × the first, the second and the last loud attempt.
+"""Every operation × every fault × the first, the second and the last loud attempt × a worker that
+lives, or is killed at a named point of just that attempt.
 
-A row says what is seen right after the fault struck, what the timeline then holds, and how it ends
-when Cal.com is well again, time has passed, a run has looked, and a person has clicked once.
+A row says what is seen right after the fault struck (and, where the worker died, right after it was
+taken over), what the timeline then holds, and how it ends when Cal.com is well again, time has
+passed, a run has looked, and a person has clicked once.
 """
 
 from collections import Counter
@@ -12,11 +14,17 @@ from enum import Enum, auto
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from tests.chaos.acts import ACTS, OPERATIONS, Act, assert_they_agree, history, perform, prepare
+from tests.chaos.deaths import Killed, dying_at
 from tests.desk import Desk
 from webapp import clock
+from webapp.application import settings
+from webapp.extensions import db
+from webapp.models.intent import Attempt
 from webapp.models.sync_state import SyncState
+from webapp.models.tenancy import as_company
 
 LOUD_ATTEMPTS = 4
 MOMENTS = {"first": 1, "second": 2, "last": LOUD_ATTEMPTS}
@@ -33,6 +41,7 @@ class Answer(Enum):
     FINAL = auto()
     WRONG_SHAPE = auto()
     BELIEVED = auto()
+    ARRIVES = auto()
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,10 @@ FAULTS = (
     Fault(
         "timeout-after", Answer.UNKNOWN, "TIMEOUT", "timeout_after", {"seconds": 3.0}, ("first",)
     ),
+    Fault(
+        "timeout-before", Answer.UNKNOWN, "TIMEOUT", "timeout_before", {"seconds": 3.0}, ("first",)
+    ),
+    Fault("slow", Answer.ARRIVES, None, "latency", {"seconds": 0.5}, ("first",)),
     Fault("drip", Answer.UNKNOWN, "TIMEOUT", "drip", {"seconds": 20.0}, ("first",)),
     Fault("hang-up-before", Answer.UNKNOWN, "CONNECTION", "timeout_before", {"seconds": 0.05}),
     Fault("hang-up-after", Answer.UNKNOWN, "CONNECTION", "timeout_after", {"seconds": 0.05}),
@@ -68,6 +81,8 @@ FAULTS = (
     Fault("429-bare", Answer.WAITS, "RATE_LIMITED", "rate_limited", {"headers": False}),
     _status(401, Answer.REFUSES_KEY, "UNAUTHORIZED"),
     _status(403, Answer.REFUSES_KEY, "UNAUTHORIZED"),
+    _status(498, Answer.REFUSES_KEY, "UNAUTHORIZED"),
+    _status(400, Answer.FINAL, "HTTP_400"),
     _status(404, Answer.FINAL, "HTTP_404"),
     _status(409, Answer.FINAL, "HTTP_409"),
     _status(422, Answer.FINAL, "HTTP_422"),
@@ -76,11 +91,17 @@ FAULTS = (
 )
 
 
+DEATHS = ("before the call", "after the call", "settled, not committed")
+
+
 @dataclass(frozen=True)
 class Row:
+    """`death`: where the worker is killed that meets the fault; None: it lives."""
+
     act: Act
     fault: Fault
     moment: str
+    death: str | None
 
     @property
     def attempt(self) -> int:
@@ -89,7 +110,7 @@ class Row:
     @property
     def is_flagged(self) -> bool:
         """Whether people are told as soon as the fault has struck."""
-        by_exhaustion = self.fault.answer is Answer.UNKNOWN and self.attempt == LOUD_ATTEMPTS
+        by_exhaustion = self.answer is Answer.UNKNOWN and self.attempt == LOUD_ATTEMPTS
         return by_exhaustion or self.answer in (
             Answer.REFUSES_KEY,
             Answer.FINAL,
@@ -97,15 +118,25 @@ class Row:
         )
 
     @property
+    def is_unheard(self) -> bool:
+        """Whether the answer died with its worker: whoever takes over looks, and meets no fault."""
+        return self.death is not None and self.death != "before the call"
+
+    @property
     def answer(self) -> Answer:
-        """A conflict right after a create in doubt may be our own booking: it is waited for."""
-        if self.waits_for_listing:
+        """A conflict right after a create in doubt may be our own booking: it is waited for.
+
+        What a 429 says of the key, all workers know from Redis, whoever died.
+        """
+        if self.waits_for_listing or (self.is_unheard and self.fault.name == "429-bare"):
             return Answer.WAITS
-        return self.fault.answer
+        return Answer.ARRIVES if self.is_unheard else self.fault.answer
 
     @property
     def waits_for_listing(self) -> bool:
-        return (self.act.operation, self.fault.name, self.moment) == ("create", "409", "second")
+        is_in_doubt = self.moment == "second" or self.death is not None
+        is_conflict = (self.act.operation, self.fault.name) == ("create", "409")
+        return is_conflict and is_in_doubt and not self.is_unheard
 
     @property
     def code(self) -> str | None:
@@ -114,12 +145,13 @@ class Row:
     @property
     def looks_at_once(self) -> bool:
         """A booking we know that Cal.com doesn't: a verification says what became of it."""
-        return self.fault.name == "404" and self.act.operation != "create"
+        is_known = self.act.operation != "create"
+        return self.fault.name == "404" and is_known and not self.is_unheard
 
     @property
     def state(self) -> SyncState:
         """Right after the fault struck."""
-        if self.answer is Answer.BELIEVED:
+        if self.answer in (Answer.BELIEVED, Answer.ARRIVES):
             return SyncState.SYNCED
         return SyncState.FAILED if self.is_flagged else SyncState.PENDING
 
@@ -155,7 +187,9 @@ class Row:
         """The timeline when all is over, before a person clicks."""
         before: list[tuple[str, str | None]] = [(each, None) for each in self.act.events_before]
         fillers = [("push_retries", FILLER)] * (self.attempt - 1)
-        return [*before, (self.act.event, None), *fillers, *self._events_of_fault(), *self._end()]
+        takeover = [("lease_lost", None)] if self.death else []
+        happened = [*fillers, *takeover, *self._events_of_fault(), *self._end()]
+        return [*before, (self.act.event, None), *happened]
 
     def _events_of_fault(self) -> list[tuple[str, str | None]]:
         told = [("push_failed", self.code)] if self.is_flagged else []
@@ -166,7 +200,7 @@ class Row:
                 return [*told, ("push_waits", self.code)]
             case Answer.FINAL | Answer.WRONG_SHAPE:
                 return [*told]
-            case Answer.BELIEVED:
+            case Answer.BELIEVED | Answer.ARRIVES:
                 return [("pushed", None)]
 
     def _end(self) -> list[tuple[str, str | None]]:
@@ -179,12 +213,33 @@ class Row:
         return [("mismatch", "DATA_MISMATCH")] if self.finding else [*settled]
 
 
+def is_of_the_short_table(row: Row) -> bool:
+    """What every change waits for; the whole product is for `make long`."""
+    if row.death is not None:
+        return row.fault.name in ("reset-after", "409") and row.moment == "second"
+    if row.moment == "first":
+        return row.act.operation == "create" or len(row.fault.moments) > 1
+    return row.fault.name in ("500-after_effect", "404") and row.moment == "last"
+
+
+def _param(row: Row) -> Any:
+    words = [row.act.operation, row.fault.name, row.moment, *([row.death] if row.death else [])]
+    marks = [] if is_of_the_short_table(row) else [pytest.mark.long]
+    return pytest.param(row, id="-".join(words).replace(" ", "-"), marks=marks)
+
+
 ROWS = [
-    pytest.param(Row(ACTS[operation], fault, moment), id=f"{operation}-{fault.name}-{moment}")
+    _param(Row(ACTS[operation], fault, moment, death))
     for operation in OPERATIONS
     for fault in FAULTS
     for moment in fault.moments
+    for death in (None, *DEATHS)
 ]
+
+
+@pytest.fixture
+def call_seconds(row: Row, call_seconds: float) -> float:
+    return 2.0 if row.fault.code == "TIMEOUT" else call_seconds
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -222,29 +277,44 @@ def test_whatever_cal_com_answers_the_customer_is_booked_once_and_told_once(
 
 def strike(desk: Desk, row: Row) -> int:
     """Let the attempts before fail, then the one in question with the row's fault."""
-    appointment_id = prepare(desk, row.act)
+    appointment_id = perform(desk, row.act, prepare(desk, row.act))
     operation = row.act.at_calcom
-    fault = {"kind": row.fault.kind, "operation": operation, "times": 1, **row.fault.values}
-    filler = {"kind": "status", "status": 503, "operation": operation}
-    desk.cal.fail(fault if row.attempt == 1 else filler)
-    appointment_id = perform(desk, row.act, appointment_id)
-    desk.work()
     if row.attempt > 1:
-        work_until(desk, lambda: calls(desk, operation) == row.attempt - 1)
-        desk.cal.fail(fault)
-        work_until(desk, lambda: calls(desk, operation) == row.attempt)
+        desk.cal.fail({"kind": "status", "status": 503, "operation": operation})
+        work_until(desk, lambda: tries(desk, appointment_id) == row.attempt - 1)
+    desk.cal.fail({"kind": row.fault.kind, "operation": operation, "times": 1, **row.fault.values})
+    if row.death is not None:
+        die(desk, row.death)
+        clock.advance(timedelta(seconds=settings().push_lease_seconds + 1))
+        desk.work()
+    else:
+        work_until(desk, lambda: tries(desk, appointment_id) == row.attempt)
     return appointment_id
 
 
-def calls(desk: Desk, operation: str) -> int:
-    return int(desk.cal.state(calls="count", operation=operation)["calls"])
+def die(desk: Desk, point: str) -> None:
+    """Time passes until a worker comes by that point, and is killed there."""
+    with dying_at(point) as death, pytest.raises(Killed):
+        work_until(desk, lambda: False)
+    assert death.has_struck
+
+
+def tries(desk: Desk, appointment_id: int) -> int:
+    """How many tries at the newest change have ended."""
+    query = select(func.count()).where(
+        Attempt.intent_id == desk.intents(appointment_id)[-1].id, Attempt.finished_at.is_not(None)
+    )
+    with as_company(desk.company.id):
+        return db.session.scalar(query) or 0
 
 
 def work_until(desk: Desk, is_there: Callable[[], bool]) -> None:
+    desk.work()
     for _ in range(60):
         if is_there():
             return
-        desk.work_through(1)
+        clock.advance(timedelta(seconds=1))
+        desk.work()
     raise AssertionError("this never came to pass")
 
 

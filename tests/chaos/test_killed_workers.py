@@ -55,7 +55,8 @@ def test_a_push_whose_worker_dies_is_taken_over_and_done_once(
     assert_they_agree(desk, appointment_id)
     assert desk.cal.mails() == list(act.mails)
     assert [each.status.value for each in desk.intents(appointment_id)][-1] == "done"
-    assert desk.events(appointment_id) == [*act.events_before, act.event, "pushed"]
+    takeovers = ["lease_lost"] * deaths if point in HELD_BY_THE_DEAD else []
+    assert desk.events(appointment_id) == [*act.events_before, act.event, *takeovers, "pushed"]
 
 
 def assert_nothing_is_done_before_the_lease_is_over(desk: Desk, appointment_id: int) -> None:
@@ -122,9 +123,28 @@ def test_a_worker_that_settles_after_its_lease_changes_nothing(
 
     assert settled.was_lost
     assert everything(desk, appointment_id) == before
-    assert desk.events(appointment_id)[-1] == "lease_lost"
+    assert desk.events(appointment_id)[-2:] == ["lease_lost", "pushed"]
     assert_they_agree(desk, appointment_id)
     assert desk.cal.mails() == list(act.mails)
+
+
+@pytest.mark.parametrize("news", LATE_NEWS)
+def test_a_worker_that_settles_while_another_carries_on_changes_nothing(
+    desk: Desk, settings: Settings, news: str
+) -> None:
+    appointment_id = desk.book(in_days(2))
+    slow = desk.claim(desk.intents(appointment_id)[0].id)
+    clock.advance(timedelta(seconds=settings.push_lease_seconds + 1))
+    quick = desk.claim(slow.intent_id)
+    before = everything(desk, appointment_id)
+
+    late = Carried(error=LATE_NEWS[news], operations=["create"])
+    assert desk.settle_claim(slow, late).was_lost
+
+    assert everything(desk, appointment_id) == before
+    assert not desk.carry_and_settle(quick).was_lost
+    assert_they_agree(desk, appointment_id)
+    assert desk.cal.mails() == ["created"]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

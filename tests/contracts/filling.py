@@ -1,6 +1,7 @@
 """A row of everything: for any table of ours, whatever its columns, so that rules which need rows
 cover tables that come later too. What a table's constraints ask for stands in NEEDS."""
 
+import os
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
@@ -23,6 +24,11 @@ OWNED = [table for table in Base.metadata.sorted_tables if "company_id" in table
 
 NEEDS: dict[str, Row] = {
     "runs": {"status": "done", "finished_at": clock.now()},
+    "run_sightings": {"kind": "seen"},
+    "incidents": {
+        "settled_at": lambda number: None if number == 1 else clock.now(),
+        "settlement": lambda number: None if number == 1 else "by_itself",
+    },
     "customers": {
         "email": lambda number: f"{CANARY}{number}@x.test",
         "email_folded": lambda number: f"{number}@x.test",
@@ -35,10 +41,15 @@ NEEDS: dict[str, Row] = {
         "starts_at": lambda number: clock.now() + timedelta(hours=number),
         "ends_at": lambda number: clock.now() + timedelta(hours=number + 1),
     },
-    "api_tokens": {"scopes": ["appointments:read"]},
+    "api_tokens": {"scopes": ["stats:read"], "token_hash": lambda _number: os.urandom(32)},
+    "idempotency_keys": {"status": 201, "answer": {"body": "{}", "headers": {}}},
     "intents": {"status": "done", "finished_at": clock.now()},
     "discrepancies": {"type": "data_mismatch"},
     "deliveries": {"status": "applied"},
+    "phone_answers": {"function": "book_appointment"},
+    "remote_changes": {"kind": "created"},
+    "bulk_actions": {"status": "done", "finished_at": clock.now()},
+    "bulk_items": {"status": "settled", "finished_at": clock.now()},
     "notifications": {"type": "data_mismatch", "channel_id": None},
     "mail_preferences": {"type": "data_mismatch"},
     "sendings": {"status": "sent", "finished_at": clock.now(), "channel_id": None},

@@ -27,6 +27,7 @@ PACKAGES_AT_HOME = {
     "httpx": {"calcom", "sandbox"},
     "httpcore": {"calcom"},
     "rq": {"jobs", "worker"},
+    "apispec": {"views.api"},
     "rq_scheduler": {"jobs"},
     "apprise": {"notify"},
     "smtplib": {"notify"},
@@ -100,3 +101,26 @@ def test_only_the_outermost_callers_commit() -> None:
         and re.search(r"\.commit\(\)", module.text())
     ]
     assert not wrong, f"let the view, job or command commit: {wrong}"
+
+
+def test_only_crossings_look_across_companies() -> None:
+    wrong = [
+        str(module.path)
+        for module in modules()
+        if re.search(r"\bACROSS\b|across_companies", module.text())
+        and module.name not in {"webapp.models.crossing", "webapp.models.tenancy"}
+    ]
+    assert not wrong, f"name it in webapp.models.crossing, as a function of the database: {wrong}"
+
+
+def test_nothing_goes_round_the_session_and_its_guard() -> None:
+    """Health and the start ask no table of a company, the pulse holds a lock, and the demo empties
+    its own database."""
+    may = {"application", "jobs.pulse", "views.health", "demo.completion"}
+    round_it = r"\bcreate_engine\(|\.engine\.(connect|begin)\(|\.connection\(\)"
+    wrong = [
+        str(module.path)
+        for module in modules()
+        if re.search(round_it, module.text()) and not _is_in(module, may)
+    ]
+    assert not wrong, f"use db.session, which knows whom it acts for: {wrong}"

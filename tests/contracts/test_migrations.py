@@ -1,5 +1,7 @@
 """Models and migrations say the same, and a migration can be taken back."""
 
+import re
+
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
@@ -9,6 +11,7 @@ from sqlalchemy import Engine, create_engine, inspect, text
 import webapp.models  # noqa: F401 - registers the tables
 from webapp import create_app
 from webapp.extensions import Base
+from webapp.models.base import TextEnum
 from webapp.settings import Settings
 
 
@@ -30,6 +33,43 @@ def test_check_constraints_of_the_models_are_in_the_database(
         }
         there = {str(each["name"]) for each in inspector.get_check_constraints(table.name)}
         assert wanted == there, table.name
+
+
+def test_enumerations_are_checked_for_the_members_that_the_code_knows(
+    app: Flask, owner_engine: Engine
+) -> None:
+    """Nor does Alembic compare what a CHECK says: a new member would be refused when it is used."""
+    inspector = inspect(owner_engine)
+    for table in Base.metadata.sorted_tables:
+        checks = {
+            str(each["name"]): set(re.findall(r"'(\w+)'", each["sqltext"]))
+            for each in inspector.get_check_constraints(table.name)
+        }
+        for column in table.columns:
+            if isinstance(column.type, TextEnum):
+                known = {member.value for member in column.type.enum}
+                there = checks.get(f"ck_{table.name}_{column.name}_known")
+                assert there == known, (
+                    f"{column}: put one_of(...) into the model, and into a migration the CHECK"
+                    f" with {sorted(known)}"
+                )
+
+
+def test_the_database_knows_each_member_of_an_enumeration_and_no_other(
+    app: Flask, owner_engine: Engine
+) -> None:
+    checks = {
+        (table, str(each["name"])): str(each["sqltext"])
+        for table in Base.metadata.tables
+        for each in inspect(owner_engine).get_check_constraints(table)
+    }
+    for table in Base.metadata.sorted_tables:
+        for column in table.columns:
+            if isinstance(column.type, TextEnum):
+                check = checks[(table.name, f"ck_{table.name}_{column.name}_known")]
+                known = set(re.findall(r"'([^']*)'::text", check))
+                members = {member.value for member in column.type.enum}
+                assert known == members, f"widen {table.name}.{column.name} in a migration"
 
 
 def test_all_migrations_go_down_and_up_again(

@@ -12,7 +12,7 @@ from tests.end_to_end.person import BERLIN, Person, within
 
 pytestmark = [
     pytest.mark.processes,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
     pytest.mark.xdist_group("demo"),
 ]
 

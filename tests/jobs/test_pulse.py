@@ -2,12 +2,15 @@
 forgot, and nothing waits for it twice."""
 
 import time
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 from redis import Redis
 
-from tests.desk import Desk
+from tests.desk import Desk, in_days
+from webapp import clock
+from webapp.application import settings
 from webapp.extensions import db
 from webapp.jobs import pulse
 from webapp.jobs.queues import (
@@ -42,6 +45,44 @@ def test_after_a_flushed_redis_what_is_due_is_handed_over_again(desk: Desk, redi
     redis.flushall()
 
     assert pulse.beat(redis) == 1
+
+
+def test_what_a_dead_worker_held_goes_ahead_of_what_waits(desk: Desk, redis: Redis) -> None:
+    """Else a takeover would wait behind the whole queue."""
+    held = desk.intents(desk.book(in_days(2)))[0].id
+    desk.die_with_claim(held)
+    later = [desk.intents(desk.book(in_days(3, hour)))[0].id for hour in (8, 9)]
+    for intent_id in later:
+        enqueue_push(desk.company.id, intent_id)
+    clock.advance(timedelta(seconds=settings().push_lease_seconds + 1))
+
+    pulse.beat(redis)
+
+    assert [job.args[1] for job in queue(PEOPLE, redis).jobs] == [held, *later]
+
+
+def test_what_waits_for_its_retry_queues_up_behind_what_came_before(
+    desk: Desk, redis: Redis
+) -> None:
+    """Else a company whose Cal.com is away would keep the workers from everybody else."""
+    desk.cal.fail({"kind": "status", "status": 503, "operation": "bookings.create"})
+    tried = desk.intents(desk.book(in_days(2)))[0].id
+    desk.work()
+    fresh = desk.intents(desk.book(in_days(3)))[0].id
+    enqueue_push(desk.company.id, fresh)
+    clock.advance(timedelta(seconds=10))
+
+    pulse.beat(redis)
+
+    assert [job.args[1] for job in queue(PEOPLE, redis).jobs] == [fresh, tried]
+
+
+def test_after_a_flushed_redis_what_waits_keeps_its_order(desk: Desk, redis: Redis) -> None:
+    booked = [desk.intents(desk.book(in_days(2, hour)))[0].id for hour in (8, 9, 10)]
+
+    pulse.beat(redis)
+
+    assert [job.args[1] for job in queue(PEOPLE, redis).jobs] == booked
 
 
 def test_a_job_carries_the_company_and_the_row_and_nothing_else(desk: Desk, redis: Redis) -> None:

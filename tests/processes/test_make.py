@@ -112,6 +112,20 @@ def test_a_virtual_environment_whose_python_has_gone_is_made_anew(clone: Path) -
     assert "Making .venv" in _make(clone, "--dry-run", "demo")
 
 
+def test_a_command_while_the_demo_is_not_running_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "environment").write_text("DATABASE_URL=postgresql://app@127.0.0.1:1/lockstep\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "webapp.supervisor", "with", "true"],
+        env={"PATH": os.environ["PATH"], "DEMO_DIR": str(tmp_path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert "the demo isn't running: start it with make demo" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def _make(clone: Path, *words: str, **environment: str) -> str:
     settings = {"PATH": os.environ["PATH"], "HOME": "/", **environment}
     command = ["make", "-C", str(clone), *words]

@@ -52,9 +52,12 @@ def test_the_state_survives_a_kill_9(tmp_path: Path) -> None:
         people(cal)
         old = cal.booked(metadata={"ours": "41"})["uid"]
         new = cal.move(old).json()["data"]["uid"]
+        calls = cal.steer("GET", "/state?only=calls,totals")
         running.send_signal(signal.SIGKILL)
         running.wait(5)
     with process("--data", data) as (_, cal):
+        known = cal.steer("GET", "/state?only=calls,totals")
+        assert (known["calls"], known["totals"]) == (calls["calls"], calls["totals"])
         before, after = cal.listed()
         assert (before["uid"], before["rescheduledToUid"]) == (old, new)
         assert (after["uid"], after["metadata"]) == (new, {"ours": "41"})

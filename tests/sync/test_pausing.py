@@ -8,6 +8,7 @@ from tests.desk import Desk, in_days
 from tests.factories import make_company
 from webapp import clock
 from webapp.extensions import db
+from webapp.jobs.inline import run_job
 from webapp.models.audit import Actor, AuditEntry
 from webapp.models.company import Company
 from webapp.models.sync_state import SyncState
@@ -172,3 +173,14 @@ def test_another_companys_changes_are_neither_counted_nor_paused(desk: Desk) -> 
     assert waiting(other.id) == 0
     assert pause_of(other.id) == (None, None)
     assert audit_of(other.id) == []
+
+
+def test_a_job_that_was_queued_before_the_pause_sends_nothing(desk: Desk) -> None:
+    [intent] = desk.intents(desk.book())
+    pause(desk)
+
+    run_job("push", desk.company.id, intent.id)
+
+    assert desk.cal.operations() == []
+    [row] = desk.intents(intent.appointment_id)
+    assert (row.status.value, row.attempt_count) == ("waiting", 0)

@@ -1,5 +1,6 @@
 """A change reaches Cal.com once, whatever happens on the way."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,12 +11,13 @@ from webapp import clock
 from webapp.calcom.errors import Rejected
 from webapp.extensions import db
 from webapp.jobs.connection import TransactionOpenError, open_client
+from webapp.jobs.inline import run_job
 from webapp.models.appointment import AppointmentStatus
 from webapp.models.company import Company
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
 from webapp.models.user import Role
-from webapp.sync.carry import Carried
+from webapp.sync.carry import Carried, carry
 
 
 def test_a_booked_appointment_stands_on_calcom_with_one_mail(desk: Desk) -> None:
@@ -330,3 +332,37 @@ def test_two_appointments_never_claim_one_booking(desk: Desk) -> None:
     assert desk.appointment(second).calcom_v2_booking_id is None
     assert desk.open_findings() == [(second, "sync_failed", "HTTP_409")]
     assert desk.appointment(first).calcom_v2_booking_id == uid
+
+
+def test_a_try_begins_no_call_that_could_outlast_its_lease(desk: Desk) -> None:
+    appointment_id = desk.book(in_days(2))
+    desk.work()
+    desk.move(appointment_id, in_days(3))
+    claim = desk.claim(desk.intents(appointment_id)[-1].id)
+    desk.cal.fail({"kind": "latency", "seconds": 0.3, "operation": "bookings.get"})
+    assert claim.wish is not None
+
+    with as_company(desk.company.id), open_client() as client:
+        carried = carry(
+            claim.wish,
+            replace(claim.known, must_look=True),
+            client,
+            budget_seconds=2.2,
+            call_seconds=2.0,
+        )
+
+    assert carried.operations == ["get"]
+    assert (carried.error and carried.error.code, carried.is_in_doubt) == ("TIMEOUT", False)
+    assert desk.cal.mails() == ["created"]
+
+
+def test_what_one_worker_holds_no_other_claims(desk: Desk) -> None:
+    """The same job twice, the second while the first is being carried."""
+    [intent] = desk.intents(desk.book(in_days(2)))
+    held = desk.claim(intent.id)
+
+    run_job("push", desk.company.id, intent.id)
+
+    [row] = desk.intents(held.appointment_id)
+    assert row.lease_token == held.token
+    assert desk.cal.operations() == []

@@ -193,7 +193,7 @@ def test_a_wrong_signature_is_401_audited_and_stores_nothing(
     assert deliveries(desk) == []
     with as_company(desk.company.id):
         actions = list(db.session.scalars(select(AuditEntry.action)))
-    assert actions.count("delivery.bad_signature") == 4
+    assert actions == ["delivery.bad_signature"]
 
 
 def test_an_unknown_token_is_404_and_another_companys_secret_is_401(

@@ -237,7 +237,8 @@ def test_what_is_missing_because_its_push_failed_is_told_once_and_says_why(desk:
     desk.work()
     desk.cal.heal()
 
-    desk.verify_automatically(appointment_id)
+    desk.ask_to_verify(appointment_id)
+    desk.work()
 
     assert desk.appointment(appointment_id).calcom_sync_status is SyncState.ORPHANED_LOCAL
     assert desk.open_findings() == [(appointment_id, "orphaned_local", "ORPHANED_LOCAL")]

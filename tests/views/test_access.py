@@ -10,6 +10,7 @@ from tests.factories import (
     Person,
     Tenant,
     make_appointment,
+    make_delivery,
     make_discrepancy,
     make_notification,
 )
@@ -23,15 +24,17 @@ Make = Callable[..., int]
 def ids(make: Make, company: Tenant, admin: Person) -> dict[str, int]:
     """Rows of the company, by the names that addresses use."""
     appointment_id = make(make_appointment, company, state=SyncState.FAILED, flagged=True)
+    discrepancy_id = make(make_discrepancy, company, appointment_id)
     return {
         "appointment_id": appointment_id,
-        "discrepancy_id": make(make_discrepancy, company, appointment_id),
+        "discrepancy_id": discrepancy_id,
         "notification_id": make(make_notification, admin, appointment_id),
+        "delivery_id": make(make_delivery, company, appointment_id),
     }
 
 
 def test_lists_show_a_stranger_nothing(at_stranger: Visitor, ids: dict[str, int]) -> None:
-    for path in ("/", "/appointments?period=all", "/reviews", "/notifications"):
+    for path in ("/", "/appointments?period=all", "/reviews", "/notifications", "/deliveries"):
         assert "Erika Beispiel" not in at_stranger.page(path)
 
 
@@ -42,6 +45,9 @@ def test_staff_read_the_desk_without_its_buttons(at_staff: Visitor, ids: dict[st
         assert "/retries" not in page
         assert "/pushes" not in page
         assert "/cancellations" not in page
+        assert "/bulk-actions/new" not in page
+        assert "/dismissals" not in page
+        assert "/exports" not in page
         assert 'action="/verifications"' not in page
 
 

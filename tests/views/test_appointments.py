@@ -147,9 +147,9 @@ def test_the_detail_explains_what_is_wrong_and_what_to_do(
     fields = {"starts_at": {"ours": starts_at.isoformat(), "theirs": moved, "moved": "theirs"}}
     make(make_discrepancy, company, appointment_id, evidence={"fields": fields})
     page = words(at_staff.page(f"/appointments/{appointment_id}"))
-    assert "no longer say the same" in page
-    assert "Compare both sides" in page
-    assert "Tue 7 Jan 2031, 12:00" in page
+    assert "Cal.com moved it to Tue 7 Jan 2031, 12:00; ours is unchanged" in page
+    assert "Last agreed" in page
+    assert "take Cal.com&#39;s version" in page
 
 
 def test_the_timeline_tells_what_happened_and_who_did_it(

@@ -81,6 +81,7 @@ def _has_labelled_inputs(path: str, html: str) -> None:
         if each.attributes.get("type") in ("hidden", "submit") or "label" in each.parents:
             continue
         hidden = each.attributes.get("aria-hidden") == "true"
+        hidden = hidden or bool(each.attributes.get("aria-label", "").strip())
         assert hidden or each.attributes.get("id") in labelled, f"{path}: {each.attributes}"
 
 
@@ -111,12 +112,18 @@ def test_every_icon_is_in_the_sprite() -> None:
 
 
 def test_badges_and_marks_name_icons_of_the_sprite() -> None:
+    from webapp.views.delivery_words import DELIVERY_STATUSES
+    from webapp.views.drift import DRIFTS, SERVICE_SYNCS
     from webapp.views.overview import CARDS
+    from webapp.views.policies import REMEDIES
+    from webapp.views.run_words import RUN_STATUSES
     from webapp.views.timeline import MARKS
     from webapp.views.wording import STATUSES, SYNC_STATES
 
     names = set(re.findall(r'<symbol id="([\w-]+)"', SPRITE.read_text()))
-    badges = [*MARKS.values(), *STATUSES.values(), *SYNC_STATES.values()]
+    badges = [*MARKS.values(), *STATUSES.values(), *SYNC_STATES.values(), *DRIFTS.values()]
+    badges += [*SERVICE_SYNCS.values(), *RUN_STATUSES.values(), *REMEDIES.values()]
+    badges += DELIVERY_STATUSES.values()
     assert {badge.icon for badge in badges} | {card[3] for card in CARDS} <= names
 
 

@@ -20,11 +20,19 @@ from redis import Redis
 from webapp.calcom.errors import CONNECTION, TIMEOUT, CircuitOpen
 
 # KEYS: the breaker. ARGV: now, until when a trial holds, whose. Returns '' or until when to wait.
+# Those who wait get their turns one by one: when it closes all are due at once anyway, and while it
+# doesn't, a thousand that wake together would keep the workers from everybody else. After three
+# hundred turns they begin anew.
 _ADMIT = """
 local function at(name) return tonumber(redis.call('HGET', KEYS[1], name) or 0) end
 local now = tonumber(ARGV[1])
-if now < at('open_until') then return redis.call('HGET', KEYS[1], 'open_until') end
-if now < at('trial_until') then return redis.call('HGET', KEYS[1], 'trial_until') end
+local free_at = math.max(at('open_until'), at('trial_until'))
+if now < free_at then
+  local turn = at('turn') + 1
+  if turn < free_at or turn > free_at + 300 then turn = free_at end
+  redis.call('HSET', KEYS[1], 'turn', string.format('%.6f', turn))
+  return string.format('%.6f', turn)
+end
 if at('open_until') > 0 then
   redis.call('HSET', KEYS[1], 'trial_until', ARGV[2], 'trial_by', ARGV[3])
 end

@@ -117,8 +117,11 @@ def read_event_type(data: object) -> EventType:
 
 
 def read_slots(data: object) -> tuple[Slot, ...]:
-    """Slots of all days, by time: `{"2026-03-02": [{"start": …}]}`."""
-    if not isinstance(data, dict):
+    """Slots of all days, by time: `{"2026-03-02": [{"start": …}]}`.
+
+    The old version's days lie one level deeper: read as these they would say that nothing is free.
+    """
+    if not isinstance(data, dict) or not all(isinstance(day, list) for day in data.values()):
         raise ShapeError("slots")
     slots = [_slot(each) for day in data.values() for each in untrusted.items(day)]
     return tuple(sorted(slots, key=lambda slot: slot.start))

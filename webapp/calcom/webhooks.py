@@ -15,7 +15,20 @@ from webapp.calcom.reading import read_attendees, read_status
 from webapp.calcom.redaction import redact
 from webapp.calcom.untrusted import EMAIL_LIMIT, ShapeError
 
-__all__ = ["Delivery", "DeliveryError", "NoShow", "Trigger", "parse_delivery", "redact"]
+__all__ = [
+    "Delivery",
+    "DeliveryError",
+    "Headline",
+    "NoShow",
+    "Trigger",
+    "parse_delivery",
+    "read_delivery",
+    "read_headline",
+    "redact",
+]
+
+# What lies outside can't be meant, and no calendar shows it in every time zone.
+_FIRST_YEAR, _LAST_YEAR = 2000, 2199
 
 
 class Trigger(StrEnum):
@@ -100,12 +113,39 @@ class Delivery:
     no_shows: tuple[NoShow, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What a delivery is about, as far as it can be told at the door; None where it can't."""
+
+    trigger: str
+    uid: str | None
+    old_uid: str | None
+    sent_at: datetime | None
+
+
 def parse_delivery(raw: bytes) -> Delivery:
     """Reads the raw body of a webhook, whose signature the caller has verified.
 
     Raises DeliveryError and nothing else, whatever the bytes are.
     """
-    envelope = _envelope(raw)
+    return read_delivery(_envelope(raw))
+
+
+def read_headline(body: Fields) -> Headline:
+    """Enough to find a delivery again; never raises, for nothing is decided by it."""
+    name = untrusted.line(body.get("triggerEvent"), 100)
+    is_flat = _is_flat(_trigger(name), body)
+    payload = body if is_flat else untrusted.mapping(body.get("payload"))
+    return Headline(
+        name,
+        _readable_uid(_uid_of(payload)),
+        _readable_uid(_old_uid_of(payload)),
+        None if is_flat else _readable_instant(body.get("createdAt")),
+    )
+
+
+def read_delivery(envelope: Fields) -> Delivery:
+    """Reads a parsed body; raises DeliveryError and nothing else."""
     trigger_text = untrusted.line(envelope.get("triggerEvent"), 100)
     if not trigger_text:
         raise DeliveryError("trigger")
@@ -140,11 +180,44 @@ def _payload(envelope: Fields, trigger: Trigger) -> Fields:
     return untrusted.mapping(payload)
 
 
+def _is_flat(trigger: Trigger, envelope: Fields) -> bool:
+    return trigger in _MEETINGS and "payload" not in envelope
+
+
+def _uid_of(payload: Fields) -> object:
+    return payload.get("uid") or payload.get("bookingUid")
+
+
+def _old_uid_of(payload: Fields) -> object:
+    return payload.get("rescheduleUid") or payload.get("fromReschedule")
+
+
+def _instant(value: object) -> datetime | None:
+    instant = untrusted.optional_instant(value)
+    if instant is not None and not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+        raise ShapeError("time")
+    return instant
+
+
+def _readable_uid(value: object) -> str | None:
+    try:
+        return untrusted.uid(value)
+    except ShapeError:
+        return None
+
+
+def _readable_instant(value: object) -> datetime | None:
+    try:
+        return _instant(value)
+    except ShapeError:
+        return None
+
+
 def _delivery(trigger: Trigger, trigger_text: str, envelope: Fields) -> Delivery:
-    is_flat = trigger in _MEETINGS and "payload" not in envelope
+    is_flat = _is_flat(trigger, envelope)
     payload = envelope if is_flat else _payload(envelope, trigger)
-    created_at = untrusted.optional_instant(envelope.get("createdAt"))
-    uid = untrusted.uid(payload.get("uid") or payload.get("bookingUid"))
+    created_at = _instant(envelope.get("createdAt"))
+    uid = untrusted.uid(_uid_of(payload))
     booking_id = untrusted.integer(payload.get("id" if is_flat else "bookingId"))
     knows_no_booking = uid is None and booking_id is None
     bare = Delivery(
@@ -153,7 +226,7 @@ def _delivery(trigger: Trigger, trigger_text: str, envelope: Fields) -> Delivery
         sent_at=None if is_flat else created_at,
         booking_created_at=created_at if is_flat else None,
         uid=uid,
-        old_uid=untrusted.uid(payload.get("rescheduleUid") or payload.get("fromReschedule")),
+        old_uid=untrusted.uid(_old_uid_of(payload)),
         booking_id=booking_id,
         event_type_id=untrusted.integer(payload.get("eventTypeId")),
         is_ping=knows_no_booking and trigger not in _WITHOUT_BOOKING,
@@ -166,10 +239,10 @@ def _with_details(delivery: Delivery, payload: Fields) -> Delivery:
     return replace(
         delivery,
         status=_status(payload),
-        start=untrusted.optional_instant(payload.get("startTime")),
-        end=untrusted.optional_instant(payload.get("endTime")),
-        old_start=untrusted.optional_instant(payload.get("rescheduleStartTime")),
-        old_end=untrusted.optional_instant(payload.get("rescheduleEndTime")),
+        start=_instant(payload.get("startTime")),
+        end=_instant(payload.get("endTime")),
+        old_start=_instant(payload.get("rescheduleStartTime")),
+        old_end=_instant(payload.get("rescheduleEndTime")),
         length_minutes=untrusted.integer(payload.get("length")),
         metadata=untrusted.metadata(payload.get("metadata")),
         attendees=read_attendees(payload.get("attendees")),

@@ -9,13 +9,15 @@ from webapp.calcom.errors import CalcomError, Unauthorised
 from webapp.cli.asking import acting_for, ask, refusing_politely
 from webapp.extensions import db
 from webapp.jobs.connection import open_client
-from webapp.jobs.verification import run as run_verification
+from webapp.jobs.runs import go_on
+from webapp.jobs.traffic import Traffic, read_traffic
 from webapp.models.company import Company
 from webapp.models.crossing import company_ids, next_company_id
 from webapp.models.run import Run, RunScope
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.connection import mark_connected, mark_disconnected
-from webapp.sync.onboarding import connect_company, create_company
+from webapp.sync.onboarding import connect_company, connect_phone, create_company
+from webapp.sync.pausing import waiting_changes
 from webapp.sync.runs import start_run
 
 company = AppGroup("company", help="Make, connect and check companies.")
@@ -56,6 +58,21 @@ def list_companies_command() -> None:
             click.echo(f"{row.slug}\t{row.name}\t{row.calcom_base_url}\t{state}")
 
 
+@company.command("status")
+@click.argument("slug", required=False)
+def show_status_command(slug: str | None) -> None:
+    """Whether changes reach Cal.com: connection, pause, breaker, calls used, changes under way."""
+    if slug is not None:
+        with acting_for(slug):
+            _say_status()
+        return
+    ids = company_ids(db.session())
+    db.session.rollback()
+    for company_id in ids:
+        with as_company(company_id):
+            _say_status()
+
+
 @company.command("connect")
 @click.argument("slug")
 @click.option("--base-url", required=True, help="e.g. https://api.cal.com/v2")
@@ -87,6 +104,36 @@ def show_webhook_command(slug: str) -> None:
         click.echo(webhook_address())
 
 
+@company.command("connect-phone")
+@click.argument("slug")
+@click.option(
+    "--unchecked/--only-checked",
+    "takes_unchecked",
+    default=None,
+    help="whether appointments are taken while Cal.com can't be asked; left out: as it is",
+)
+def connect_phone_command(slug: str, takes_unchecked: bool | None) -> None:
+    """Let a Retell voice agent book: its API key comes from standard input. Prints the address."""
+    with acting_for(slug), refusing_politely():
+        connect_phone(
+            db.session(),
+            vault(),
+            api_key=ask("Retell API key"),
+            takes_unchecked=takes_unchecked,
+            now=clock.now(),
+        )
+        db.session.commit()
+        _say_phone()
+
+
+@company.command("phone")
+@click.argument("slug")
+def show_phone_command(slug: str) -> None:
+    """Print the address that the voice agent has to call."""
+    with acting_for(slug):
+        _say_phone()
+
+
 @company.command("verify")
 @click.argument("slug")
 def verify_company_command(slug: str) -> None:
@@ -97,7 +144,7 @@ def verify_company_command(slug: str) -> None:
         db.session.commit()
     if run_id is None:
         raise click.ClickException("a verification of this company is running already")
-    run_verification(company_id, run_id)
+    go_on(company_id, run_id)
     with as_company(company_id):
         run = db.session.get_one(Run, (company_id, run_id))
         click.echo(
@@ -108,9 +155,41 @@ def verify_company_command(slug: str) -> None:
             raise click.ClickException(f"the run ended early: {run.error_code}")
 
 
+def _say_status() -> None:
+    traffic = read_traffic()
+    row = db.session.get_one(Company, require_company_id())
+    state = "no key" if row.calcom_api_key is None else row.connection_state.value
+    since = f"{row.paused_at:%Y-%m-%d %H:%M}Z" if row.paused_at else ""
+    pause = f"paused by {row.paused_by} since {since}" if since else ""
+    waiting = f"{waiting_changes(db.session())} changes under way"
+    parts = [row.slug, f"connection {state}", pause, *_traffic_words(traffic), waiting]
+    click.echo("\t".join(part for part in parts if part))
+
+
+def _traffic_words(traffic: Traffic | None) -> list[str]:
+    if traffic is None:
+        return ["breaker and budget unknown: Redis is away"]
+    breaker, budget = traffic.breaker, traffic.budget
+    until = f" until {breaker.open_until:%H:%M:%S}Z" if breaker.open_until else ""
+    words = [f"breaker {breaker.circuit.value}{until}, {breaker.failures} failures in a row"]
+    if budget is not None:
+        wait = f", waits until {budget.paused_until:%H:%M:%S}Z" if budget.paused_until else ""
+        words.append(f"{budget.used} of {budget.limit} calls a minute{wait}")
+    return words
+
+
 def webhook_address() -> str:
     row = db.session.get_one(Company, require_company_id())
     return f"{settings().public_url}/webhooks/calcom/{row.webhook_token}"
+
+
+def _say_phone() -> None:
+    row = db.session.get_one(Company, require_company_id())
+    click.echo(f"{settings().public_url}/webhooks/retell/{row.phone_token}")
+    if row.retell_api_key is None:
+        click.echo("It has no key yet: company connect-phone", err=True)
+    elif not row.takes_calls_unchecked:
+        click.echo("While Cal.com can't be asked it takes no appointments", err=True)
 
 
 def _check_connection() -> None:

@@ -77,4 +77,4 @@ def _describe(row: ApiToken) -> str:
         state = "expired"
     else:
         state = f"used {row.last_used_at:%Y-%m-%d %H:%M}" if row.last_used_at else "never used"
-    return f"{row.id}  ls_…{row.ending}  {' '.join(row.scopes)}  {row.name}  ({state})"
+    return f"{row.id}  {row.masked}  {' '.join(row.scopes)}  {row.name}  ({state})"

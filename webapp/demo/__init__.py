@@ -48,7 +48,7 @@ def _play(remote: RemoteSandbox, troupe: Troupe, say: Say) -> None:
         for day in range(-DAYS_BACK, 0):
             say(f"{troupe.name}: day {day + DAYS_BACK + 1} of {DAYS_BACK}")
             stage.set_time(_morning(troupe, today, day))
-            play_day(stage, troupe, company_id, plans, day)
+            play_day(stage, troupe, company_id, plans, today, day)
         _return_to_present(stage)
         say(f"{troupe.name}: and what went wrong lately")
         cause_troubles(stage, troupe, company_id)

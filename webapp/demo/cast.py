@@ -59,6 +59,10 @@ class Troupe:
         return f"demo-secret-{self.slug}"
 
     @property
+    def phone_token(self) -> str:
+        return f"demo-{self.slug}"
+
+    @property
     def retell_key(self) -> str:
         return f"key_demo_{self.slug}"
 

@@ -9,14 +9,18 @@ from sqlalchemy import select
 
 from webapp.demo.cast import PASSWORD, Offer, Troupe
 from webapp.extensions import db
-from webapp.models.company import Secret
 from webapp.models.crossing import next_company_id
 from webapp.models.service import Service
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.sandbox.remote import RemoteSandbox
 from webapp.sync.catalog import create_service
 from webapp.sync.customers import find_or_make_customer
-from webapp.sync.onboarding import connect_company, create_company, create_user
+from webapp.sync.onboarding import (
+    connect_company,
+    connect_phone,
+    create_company,
+    create_user,
+)
 
 TRIGGERS = [
     "BOOKING_CREATED",
@@ -81,7 +85,7 @@ def _build(
     remote: RemoteSandbox, troupe: Troupe, event_types: dict[str, int], now: datetime
 ) -> None:
     session, vault = db.session(), current_app.extensions["vault"]
-    company = create_company(
+    create_company(
         session,
         slug=troupe.slug,
         name=troupe.name,
@@ -89,8 +93,9 @@ def _build(
         locale=troupe.locale,
         now=now,
         webhook_token=troupe.webhook_token,
+        phone_token=troupe.phone_token,
     )
-    company.set_secret(Secret.RETELL_KEY, troupe.retell_key, vault)
+    connect_phone(session, vault, api_key=troupe.retell_key, now=now)
     connect_company(
         session,
         vault,

@@ -13,6 +13,7 @@ from webapp import clock
 from webapp.demo.cast import Offer, Troupe
 from webapp.demo.setting import service_ids
 from webapp.demo.stage import Stage
+from webapp.demo.telephone import take_call
 from webapp.extensions import db
 from webapp.models.appointment import LIVE, Appointment, Origin
 from webapp.models.customer import Customer
@@ -58,13 +59,17 @@ def _a_day(
         at += timedelta(minutes=offer.minutes + dice.choice((0, 0, 5, 15)))
 
 
-def play_day(stage: Stage, troupe: Troupe, company_id: int, plans: list[Plan], day: int) -> None:
+def play_day(
+    stage: Stage, troupe: Troupe, company_id: int, plans: list[Plan], today: date, day: int
+) -> None:
     """One day: bookings come in, a few are moved or cancelled, on either side."""
     dice = random.Random(f"{troupe.slug} {day}")  # noqa: S311 - sample data
     with as_company(company_id):
         for plan in plans:
             if plan.booked_on == day:
                 _book(plan, dice)
+    if day % 2 == 0:
+        take_call(troupe, today, day, dice)
     stage.work()
     if day % 4 == 0:
         with as_company(company_id):

@@ -13,13 +13,15 @@ from webapp.demo.stage import Stage
 from webapp.demo.story import coming_appointments
 from webapp.extensions import db
 from webapp.jobs.inline import run_job
-from webapp.jobs.schedule import verification_slot
+from webapp.jobs.schedule import TASKS
 from webapp.models.appointment import Origin
+from webapp.models.company import Company
 from webapp.models.customer import Customer
 from webapp.models.run import RunScope, take_slot
 from webapp.models.service import Service
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.booking import book_appointment
+from webapp.sync.catalog import request_comparison
 from webapp.sync.runs import start_run
 from webapp.sync.verify import request_verification
 
@@ -33,6 +35,7 @@ def cause_troubles(stage: Stage, troupe: Troupe, company_id: int) -> None:
     stage.work_through_retries()
     _part_ways_unannounced(stage, troupe, company_id, many)
     _verify_company(stage, company_id)
+    _rename_service_there(stage, troupe, company_id)
 
 
 def _lose_answers(stage: Stage, troupe: Troupe, company_id: int, many: int) -> None:
@@ -109,13 +112,32 @@ def _ask_to_verify(company_id: int, appointment_id: int) -> None:
 
 def _verify_company(stage: Stage, company_id: int) -> None:
     with as_company(company_id):
-        slot = verification_slot(clock.now())
-        take_slot(db.session(), "verification", slot, clock.now())
+        _take_current_slots(company_id)
         run_id = start_run(db.session(), scope=RunScope.SCHEDULED, now=clock.now())
         db.session.commit()
     if run_id is not None:
         run_job("run", company_id, run_id)
     stage.work()
+
+
+def _rename_service_there(stage: Stage, troupe: Troupe, company_id: int) -> None:
+    """Somebody gave an event type another name, of which no webhook tells."""
+    offer = [offer for offer in troupe.offers if offer.is_on_calcom][-1]
+    stage.remote.post(
+        "event-types", account=troupe.calcom_email, slug=offer.slug, title=f"{offer.name} Plus"
+    )
+    with as_company(company_id):
+        request_comparison(db.session(), now=clock.now())
+        db.session.commit()
+    stage.work()
+
+
+def _take_current_slots(company_id: int) -> None:
+    """What the demo begins with has been verified; the next slots find their own."""
+    now = clock.now()
+    zone = db.session.get_one(Company, company_id).zone
+    for task in TASKS.values():
+        take_slot(db.session(), task.name, task.slot_at(now, zone), now)
 
 
 def _book_evening(

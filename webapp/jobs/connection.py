@@ -11,7 +11,7 @@ from webapp.application import settings, vault
 from webapp.calcom.breaker import Breaker, Fuse, is_failure
 from webapp.calcom.budget import Allowance, Budget, budget_name
 from webapp.calcom.client import CalcomClient, CallRecord
-from webapp.calcom.errors import RATE_LIMITED, BudgetSpent, Unauthorised
+from webapp.calcom.errors import RATE_LIMITED, TIMEOUT, BudgetSpent, Unauthorised
 from webapp.extensions import db
 from webapp.jobs.queues import connect_for_web
 from webapp.logs import sync_log
@@ -26,15 +26,28 @@ class TransactionOpenError(RuntimeError):
 
 
 @contextmanager
-def open_client(*, is_sweep: bool = False) -> Iterator[CalcomClient]:
+def open_client(
+    *,
+    is_sweep: bool = False,
+    hurry_seconds: float | None = None,
+    on_call: Callable[[CallRecord], None] | None = None,
+) -> Iterator[CalcomClient]:
     """The current company's client; raises Unauthorised where key or address can't be used.
 
     Reads the company and ends the transaction, so enter it between transactions. Its calls raise
     CircuitOpen or BudgetSpent where nothing may be sent now; `is_sweep`: nobody waits for them.
+    `hurry_seconds`: somebody on the telephone waits, so each call ends by then. `on_call` hears of
+    each call that was made.
     """
-    base_url, host, key = _address_and_key()
-    gate = Gate(_breaker(), _budget(host, key), is_sweep=is_sweep)
-    with _make_client(base_url, key, gate) as client:
+    base_url, host, key = address_and_key()
+    gate = Gate(
+        company_breaker(),
+        key_budget(host, key),
+        is_sweep=is_sweep,
+        is_hurried=hurry_seconds is not None,
+        listener=on_call,
+    )
+    with _make_client(base_url, key, gate, hurry_seconds) as client:
         try:
             yield client
         finally:
@@ -42,12 +55,25 @@ def open_client(*, is_sweep: bool = False) -> Iterator[CalcomClient]:
 
 
 class Gate:
-    """What each call of a client passes. Without Redis every call is let through (S3.6)."""
+    """What each call of a client passes. Without Redis every call is let through (S3.6).
 
-    def __init__(self, breaker: Breaker, budget: Budget, *, is_sweep: bool) -> None:
+    Where one is hurried its running out of time says nothing of Cal.com: the breaker isn't told.
+    """
+
+    def __init__(
+        self,
+        breaker: Breaker,
+        budget: Budget,
+        *,
+        is_sweep: bool,
+        is_hurried: bool = False,
+        listener: Callable[[CallRecord], None] | None = None,
+    ) -> None:
+        self._listener = listener
         self._breaker = breaker
         self._budget = budget
         self._is_sweep = is_sweep
+        self._is_hurried = is_hurried
         self._has_closed = False
         self._has_said_away = False
 
@@ -59,6 +85,8 @@ class Gate:
 
     def on_call(self, record: CallRecord) -> None:
         """Tell breaker and budget how the call went."""
+        if self._listener is not None:
+            self._listener(record)
         self._if_redis_is_there(lambda: self._note(record))
         self._if_redis_is_there(lambda: self._learn(record))
 
@@ -79,7 +107,9 @@ class Gate:
             raise
 
     def _note(self, record: CallRecord) -> None:
-        if is_failure(record.error_code):
+        if self._is_hurried and record.error_code == TIMEOUT:
+            self._breaker.give_back()
+        elif is_failure(record.error_code):
             if self._breaker.note_failure(clock.now()):
                 sync_log().warning("breaker_opened", code=record.error_code)
         elif self._breaker.note_answer():
@@ -106,8 +136,8 @@ def refuse_inside_transaction() -> None:
         raise TransactionOpenError("commit before calling Cal.com")
 
 
-def _address_and_key() -> tuple[str, str, str]:
-    """Base address, host and API key, read in a transaction that is over."""
+def address_and_key() -> tuple[str, str, str]:
+    """Base address, host and API key, read in a transaction that is over; raises Unauthorised."""
     company = db.session.get_one(Company, require_company_id())
     try:
         key = company.secret(Secret.API_KEY, vault())
@@ -120,12 +150,12 @@ def _address_and_key() -> tuple[str, str, str]:
         db.session.rollback()
 
 
-def _make_client(base_url: str, key: str, gate: Gate) -> CalcomClient:
+def _make_client(base_url: str, key: str, gate: Gate, hurry_seconds: float | None) -> CalcomClient:
     try:
         return CalcomClient(
             base_url,
             key,
-            deadline_seconds=settings().calcom_call_seconds,
+            deadline_seconds=hurry_seconds or settings().calcom_call_seconds,
             allow_private_networks=settings().allow_private_networks,
             before_call=gate.before_call,
             on_call=gate.on_call,
@@ -134,7 +164,8 @@ def _make_client(base_url: str, key: str, gate: Gate) -> CalcomClient:
         raise Unauthorised("UNAUTHORIZED", "The Cal.com address or key cannot be used") from None
 
 
-def _breaker() -> Breaker:
+def company_breaker() -> Breaker:
+    """The current company's breaker, held by this caller."""
     fuse = Fuse(
         failures=settings().breaker_failures,
         open_seconds=settings().breaker_open_seconds,
@@ -144,7 +175,8 @@ def _breaker() -> Breaker:
     return Breaker(connect_for_web(settings().redis_url), require_company_id(), fuse)
 
 
-def _budget(host: str, key: str) -> Budget:
+def key_budget(host: str, key: str) -> Budget:
+    """The budget of a key, shared by all who use it on that host."""
     allowance = Allowance(
         calls=settings().calcom_calls_per_minute, people_share=settings().calcom_people_share
     )

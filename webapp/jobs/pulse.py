@@ -16,7 +16,9 @@ from webapp import clock
 from webapp.extensions import db
 from webapp.jobs.queues import hand_over, job_id, waiting_job_ids
 from webapp.logs import log
-from webapp.models.crossing import due_rows
+from webapp.models.crossing import DueRow, due_rows
+from webapp.models.tenancy import as_company
+from webapp.sync.intents import expired_intents
 
 BATCH = 5000
 LEADER_LOCK = 0x10C4_57E9
@@ -31,10 +33,24 @@ def beat(connection: Redis) -> int:
         return 0
     waiting = waiting_job_ids(connection)
     fresh = [row for row in rows if job_id(*row) not in waiting]
-    handed = sum(hand_over(*row, connection=connection) for row in fresh)
+    held = _held_by_the_dead(fresh)
+    handed = sum(hand_over(*row, connection=connection, at_front=True) for row in held)
+    handed += sum(hand_over(*row, connection=connection) for row in fresh if row not in held)
     if handed:
         log("pulse").info("handed_over", rows=handed)
     return handed
+
+
+def _held_by_the_dead(rows: list[DueRow]) -> list[DueRow]:
+    """The pushes whose lease ran out: they have waited long enough, and don't queue up again."""
+    pushes = [row for row in rows if row.kind == "push"]
+    held: set[tuple[int, int]] = set()
+    for company_id in {row.company_id for row in pushes}:
+        with as_company(company_id):
+            expired = expired_intents(db.session(), now=clock.now())
+            db.session.rollback()
+        held |= {(company_id, intent_id) for intent_id in expired}
+    return [row for row in pushes if (row.company_id, row.id) in held]
 
 
 class Leadership:

@@ -16,6 +16,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from webapp.application import settings
+from webapp.jobs.haste import Haste
 from webapp.logs import log
 
 PEOPLE = "people"
@@ -23,12 +24,14 @@ PUSHES = "pushes"
 DELIVERIES = "deliveries"
 VERIFICATION = "verification"
 PERIODIC = "periodic"
+BULK = "bulk"
 SENDINGS = "sendings"
-NAMES = (PEOPLE, PUSHES, DELIVERIES, PERIODIC, VERIFICATION, SENDINGS)
+NAMES = (PEOPLE, PUSHES, DELIVERIES, PERIODIC, VERIFICATION, SENDINGS, BULK)
 
 PUSH_TIMEOUT_SECONDS = 60
-DELIVERY_TIMEOUT_SECONDS = 30
+DELIVERY_TIMEOUT_SECONDS = 40
 VERIFICATION_TIMEOUT_SECONDS = 300
+BULK_TIMEOUT_SECONDS = 300
 SENDING_TIMEOUT_SECONDS = 60
 
 FAILURE_TTL_SECONDS = 7 * 24 * 3600
@@ -40,9 +43,15 @@ KINDS = {
     "delivery": (DELIVERIES, "webapp.jobs.deliveries.work_off", DELIVERY_TIMEOUT_SECONDS),
     "verification": (PEOPLE, "webapp.jobs.verification.verify", PUSH_TIMEOUT_SECONDS),
     "proof": (DELIVERIES, "webapp.jobs.proof.prove", PUSH_TIMEOUT_SECONDS),
+    "reconnection": (PUSHES, "webapp.jobs.reconnection.reconnect", PUSH_TIMEOUT_SECONDS),
+    "services": (DELIVERIES, "webapp.jobs.services.compare", PUSH_TIMEOUT_SECONDS),
+    "run": (VERIFICATION, "webapp.jobs.runs.go_on", VERIFICATION_TIMEOUT_SECONDS),
+    "bulk": (BULK, "webapp.jobs.bulk.work", BULK_TIMEOUT_SECONDS),
     "sending": (SENDINGS, "webapp.jobs.sendings.send", SENDING_TIMEOUT_SECONDS),
-    "run": (VERIFICATION, "webapp.jobs.verification.run", VERIFICATION_TIMEOUT_SECONDS),
 }
+
+DELIVERIES_AT_ONCE_PER_SECOND = 20.0
+_delivery_haste = Haste(DELIVERIES_AT_ONCE_PER_SECOND)
 
 
 @cache
@@ -70,11 +79,33 @@ def enqueue_run(company_id: int, run_id: int) -> None:
     hand_over("run", company_id, run_id)
 
 
+def enqueue_reconnection(company_id: int, row_id: int) -> None:
+    hand_over("reconnection", company_id, row_id)
+
+
+def enqueue_bulk(company_id: int, bulk_id: int) -> None:
+    hand_over("bulk", company_id, bulk_id)
+
+
 def enqueue_delivery(company_id: int, delivery_id: int) -> None:
-    hand_over("delivery", company_id, delivery_id)
+    """Hand a delivery over at once; of a flood only the first, the pulse brings the others."""
+    if _delivery_haste.allows():
+        hand_over("delivery", company_id, delivery_id)
 
 
-def hand_over(kind: str, company_id: int, row_id: int, connection: Redis | None = None) -> bool:
+def enqueue_comparison(company_id: int) -> None:
+    """The comparison of a company's services: its row is the company's own."""
+    hand_over("services", company_id, company_id)
+
+
+def hand_over(
+    kind: str,
+    company_id: int,
+    row_id: int,
+    connection: Redis | None = None,
+    *,
+    at_front: bool = False,
+) -> bool:
     """Put a due row into its queue; False (and a log line) where Redis can't be reached."""
     queue_name, function, timeout = KINDS[kind]
     connection = connection or connect_for_web(settings().redis_url)
@@ -86,6 +117,7 @@ def hand_over(kind: str, company_id: int, row_id: int, connection: Redis | None 
             job_timeout=timeout,
             result_ttl=0,
             failure_ttl=FAILURE_TTL_SECONDS,
+            at_front=at_front,
         )
     except RedisError as error:
         log("queue").warning("enqueue_failed", kind=kind, error=type(error).__name__)

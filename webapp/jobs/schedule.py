@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
+from zoneinfo import ZoneInfo
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -19,42 +20,75 @@ from sqlalchemy.orm import Session
 from webapp import clock
 from webapp.application import settings
 from webapp.extensions import db
-from webapp.jobs.queues import PERIODIC, JsonJob, enqueue_run
+from webapp.jobs.queues import PERIODIC, JsonJob, enqueue_reconnection, enqueue_run
+from webapp.jobs.slots import every, nightly
 from webapp.logs import log
 from webapp.models.company import Company
 from webapp.models.crossing import company_ids
-from webapp.models.run import RunScope, take_slot
+from webapp.models.run import RunScope, is_slot_taken, take_slot
 from webapp.models.tenancy import as_company, require_company_id
+from webapp.sync.connection import needs_asking
 from webapp.sync.runs import start_run
 
-TICK_SECONDS = 30
+
+def _always(_session: Session, _now: datetime) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A periodic check: its name, its slot at an instant, and what a newly taken slot starts."""
+    """A periodic check: its name, its slot at an instant, and what a slot begins.
+
+    `begin` gets the instant and the slot and returns the row that `hand_over` gives to the workers;
+    None: nothing to begin, and the slot stays free for a later tick.
+    """
 
     name: str
-    slot_at: Callable[[datetime], str]
-    begin: Callable[[Session, datetime], int | None]
+    slot_at: Callable[[datetime, ZoneInfo], str]
+    begin: Callable[[Session, datetime, str], int | None]
+    hand_over: Callable[[int, int], None] = enqueue_run
 
 
-def verification_slot(now: datetime) -> str:
-    """The slot of the scheduled verification: its beginning, in UTC, e.g. `2026-03-01T06:00Z`."""
-    hours = settings().verification_interval_hours
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    begins = midnight + timedelta(hours=now.astimezone(UTC).hour // hours * hours)
-    return begins.strftime("%Y-%m-%dT%H:%MZ")
+def verification_slot(now: datetime, _zone: ZoneInfo) -> str:
+    return every(now, timedelta(hours=settings().verification_interval_hours))
 
 
-def begin_verification(session: Session, now: datetime) -> int | None:
-    """A run, or None for a company that has no key yet: there is nothing to compare with."""
-    if session.get_one(Company, require_company_id()).calcom_api_key is None:
-        return None
-    return start_run(session, scope=RunScope.SCHEDULED, now=now)
+def sweep_slot(now: datetime, zone: ZoneInfo) -> str:
+    return nightly(now, zone, settings().sweep_hour)
 
 
-TASKS = {task.name: task for task in (Task("verification", verification_slot, begin_verification),)}
+def delta_slot(now: datetime, _zone: ZoneInfo) -> str:
+    return every(now, timedelta(minutes=settings().delta_interval_minutes))
+
+
+def reconnection_slot(now: datetime, _zone: ZoneInfo) -> str:
+    """How many of the pauses before a refused key is asked again have passed since 1970."""
+    return str(int(now.timestamp() // settings().reconnect_seconds))
+
+
+def _run_of(scope: RunScope) -> Callable[[Session, datetime, str], int | None]:
+    def begin(session: Session, now: datetime, slot: str) -> int | None:
+        """None for a company that has no key yet, and while another run of it is running."""
+        if session.get_one(Company, require_company_id()).calcom_api_key is None:
+            return None
+        return start_run(session, scope=scope, now=now, slot=slot)
+
+    return begin
+
+
+def _begin_reconnection(session: Session, now: datetime, _slot: str) -> int | None:
+    return require_company_id() if needs_asking(session, now) else None
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task("sweep", sweep_slot, _run_of(RunScope.FULL)),
+        Task("verification", verification_slot, _run_of(RunScope.SCHEDULED)),
+        Task("delta", delta_slot, _run_of(RunScope.DELTA)),
+        Task("reconnection", reconnection_slot, _begin_reconnection, enqueue_reconnection),
+    )
+}
 
 
 def tick(task_name: str) -> None:
@@ -64,18 +98,28 @@ def tick(task_name: str) -> None:
     db.session.rollback()
     for company_id in ids:
         with as_company(company_id):
-            _begin_if_due(task, company_id)
+            row_id = begin_if_due(db.session(), task, clock.now())
+            db.session.commit()
+            if row_id is not None:
+                log("schedule").info("slot_begun", task=task.name, company_id=company_id)
+                task.hand_over(company_id, row_id)
 
 
-def _begin_if_due(task: Task, company_id: int) -> None:
-    now = clock.now()
-    run_id = None
-    if take_slot(db.session(), task.name, task.slot_at(now), now):
-        run_id = task.begin(db.session(), now)
-    db.session.commit()
-    if run_id is not None:
-        log("schedule").info("slot_begun", task=task.name, company_id=company_id)
-        enqueue_run(company_id, run_id)
+def begin_if_due(session: Session, task: Task, now: datetime) -> int | None:
+    """Begin what the task's current slot brings, if nobody has; returns the row to hand over.
+
+    The slot is taken together with its row, never without: while another run of the company is
+    running it stays free, and a later tick begins it.
+    """
+    company = session.get_one(Company, require_company_id())
+    slot = task.slot_at(now, company.zone)
+    if is_slot_taken(session, task.name, slot):
+        return None
+    row_id = task.begin(session, now, slot)
+    if row_id is None or not take_slot(session, task.name, slot, now):
+        session.rollback()
+        return None
+    return row_id
 
 
 def assert_list(connection: Redis) -> None:
@@ -88,7 +132,7 @@ def assert_list(connection: Redis) -> None:
                 scheduled_time=datetime.now(UTC).replace(tzinfo=None),
                 func="webapp.jobs.schedule.tick",
                 args=[name],
-                interval=TICK_SECONDS,
+                interval=settings().tick_seconds,
                 result_ttl=-1,
                 id=entry,
                 queue_name=PERIODIC,
@@ -114,5 +158,8 @@ def hand_over_due(connection: Redis) -> None:
 
 def _scheduler(connection: Redis) -> Scheduler:
     return Scheduler(
-        queue_name=PERIODIC, connection=connection, job_class=JsonJob, interval=TICK_SECONDS
+        queue_name=PERIODIC,
+        connection=connection,
+        job_class=JsonJob,
+        interval=settings().tick_seconds,
     )

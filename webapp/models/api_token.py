@@ -69,6 +69,11 @@ class ApiToken(Owned, Base):
     revoked_at: Mapped[datetime | None]
 
     @property
+    def masked(self) -> str:
+        """What may be shown of it."""
+        return f"{PREFIX}…{self.ending}"
+
+    @property
     def is_revoked(self) -> bool:
         return self.revoked_at is not None
 

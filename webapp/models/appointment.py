@@ -61,6 +61,8 @@ class Appointment(Owned, Base):
         belongs_to("service_id", "services"),
         one_of("status", AppointmentStatus),
         one_of("calcom_sync_status", SyncState),
+        one_of("created_by_origin", Origin),
+        one_of("base_status", AppointmentStatus),
         one_of("sync_origin", Origin),
         CheckConstraint("ends_at > starts_at", name="ends_after_start"),
         CheckConstraint("sync_attempt_count >= 0", name="attempts_not_negative"),

@@ -4,11 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.extensions import Base
 from webapp.models.base import Owned, TextEnum, one_of
+from webapp.models.tenancy import require_company_id
 
 
 class Actor(StrEnum):
@@ -48,3 +49,32 @@ def record_audit(
     session.add(
         AuditEntry(at=at, actor=actor, user_id=user_id, action=action, subject=subject, data=data)
     )
+
+
+def record_audit_unless_since(
+    session: Session,
+    action: str,
+    subject: str,
+    *,
+    at: datetime,
+    since: datetime,
+    actor: Actor,
+    **data: Any,
+) -> bool:
+    """Append, unless this action is in the company's log since an instant: for what strangers can
+    cause as often as they like. Returns whether it was written."""
+    # One at a time, so that a flood in parallel writes one entry, too.
+    key = f"audit:{require_company_id()}:{action}"
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+    found = session.scalar(
+        select(AuditEntry.id)
+        .where(
+            AuditEntry.company_id == require_company_id(),
+            AuditEntry.at > since,
+            AuditEntry.action == action,
+        )
+        .limit(1)
+    )
+    if found is None:
+        record_audit(session, action, subject, at=at, actor=actor, **data)
+    return found is None

@@ -1,11 +1,12 @@
 """The tenant: its place in time and language, its Cal.com connection, its pause."""
 
+import secrets
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Text
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.extensions import Base
@@ -13,6 +14,7 @@ from webapp.models.base import TextEnum, one_of
 from webapp.models.vault import Vault
 
 DEFAULT_CALCOM_URL = "https://api.cal.com/v2"
+TOKEN_BYTES = 24
 
 
 class ConnectionState(StrEnum):
@@ -21,6 +23,14 @@ class ConnectionState(StrEnum):
     UNKNOWN = "unknown"
     OK = "ok"
     BROKEN = "broken"
+
+
+class UnclaimedPolicy(StrEnum):
+    """What becomes of a booking of ours on Cal.com that no appointment claims (S5.4): it is
+    flagged for a person, or taken over at once and told."""
+
+    FLAG = "flag"
+    ADOPT = "adopt"
 
 
 class Secret(StrEnum):
@@ -32,15 +42,31 @@ class Secret(StrEnum):
     RETELL_KEY = "retell_api_key"
 
 
+class FieldPolicy(StrEnum):
+    """Which side a verification lets win where a field differs (S5.8)."""
+
+    FLAG = "flag"
+    CALCOM_WINS = "calcom_wins"
+    OURS_WINS = "ours_wins"
+
+
 class Company(Base):
     """A tenant. Row-level security compares its `id`; all other tables their `company_id`."""
 
     __tablename__ = "companies"
     __table_args__ = (
         one_of("connection_state", ConnectionState),
+        one_of("unclaimed_policy", UnclaimedPolicy),
+        one_of("start_policy", FieldPolicy),
+        one_of("status_policy", FieldPolicy),
         CheckConstraint("locale IN ('en', 'de')", name="locale_known"),
         CheckConstraint(r"slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'", name="slug_form"),
         CheckConstraint("(paused_at IS NULL) = (paused_by IS NULL)", name="pause_has_author"),
+        Index(
+            "ix_companies_services_due",
+            "services_due_at",
+            postgresql_where="services_due_at IS NOT NULL",
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -55,19 +81,55 @@ class Company(Base):
     calcom_webhook_secret: Mapped[str | None]
     calcom_webhook_secret_previous: Mapped[str | None]
     webhook_token: Mapped[str] = mapped_column(Text(collation="C"), unique=True)
+    phone_token: Mapped[str] = mapped_column(
+        Text(collation="C"), unique=True, default=lambda: make_token()
+    )
+    """In the address of the telephone's door; another one than Cal.com's."""
     retell_api_key: Mapped[str | None]
+    takes_calls_unchecked: Mapped[bool] = mapped_column(default=True)
+    """Whether a caller's appointment is taken while Cal.com can't be asked if it is free."""
 
     connection_state: Mapped[ConnectionState] = mapped_column(
         TextEnum(ConnectionState), default=ConnectionState.UNKNOWN
     )
     connection_error_code: Mapped[str | None]
     connection_checked_at: Mapped[datetime | None]
+    calcom_account_id: Mapped[int | None]
+    """Whose key it was when verification first succeeded: another account's bookings would make
+    all of ours look missing."""
+    calcom_account_name: Mapped[str | None]
+
+    unclaimed_policy: Mapped[UnclaimedPolicy] = mapped_column(
+        TextEnum(UnclaimedPolicy), default=UnclaimedPolicy.FLAG
+    )
+    verified_changes_until: Mapped[datetime | None]
+    """The watermark: what changed on Cal.com before this instant has been read."""
+
+    webhook_silent_since: Mapped[datetime | None]
+    """Since when changes on Cal.com go unannounced; None: nothing is amiss with the webhook."""
+    webhook_recovered_at: Mapped[datetime | None]
+    """When it was last heard again: what was missed before is over."""
 
     mails_staff: Mapped[bool] = mapped_column(default=False)
     """Whether staff are mailed too; by default admins and managers are (S7)."""
 
     paused_at: Mapped[datetime | None]
     paused_by: Mapped[str | None]
+
+    start_policy: Mapped[FieldPolicy] = mapped_column(
+        TextEnum(FieldPolicy), default=FieldPolicy.FLAG
+    )
+    status_policy: Mapped[FieldPolicy] = mapped_column(
+        TextEnum(FieldPolicy), default=FieldPolicy.FLAG
+    )
+    managers_settle: Mapped[bool] = mapped_column(default=True)
+    """Whether managers may settle findings, or admins alone (S12.3)."""
+
+    services_due_at: Mapped[datetime | None]
+    """When the services are to be compared with Cal.com, or their comparison is taken to have
+    died; None: nothing is due."""
+    services_compared_at: Mapped[datetime | None]
+    services_error_code: Mapped[str | None]
 
     @property
     def zone(self) -> ZoneInfo:
@@ -104,6 +166,11 @@ class Company(Base):
         """The secrets a delivery may be signed with; two while one is being rotated."""
         candidates = (Secret.WEBHOOK_SECRET, Secret.WEBHOOK_SECRET_PREVIOUS)
         return [secret for which in candidates if (secret := self.secret(which, vault))]
+
+
+def make_token() -> str:
+    """What nobody can guess, for an address that a program calls."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def host_of(base_url: str) -> str:

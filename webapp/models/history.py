@@ -39,7 +39,12 @@ class EventKind(StrEnum):
     RETRY_REQUESTED = "retry_requested"
     VERIFY_REQUESTED = "verify_requested"
     PUSH_REQUESTED = "push_requested"
+    SETTLEMENT_REQUESTED = "settlement_requested"
     RESOLVED = "resolved"
+    HEALED = "healed"
+    FOUND_THERE = "found_there"
+    ADOPTED = "adopted"
+    RECOGNISED = "recognised"
     WEBHOOK_APPLIED = "webhook_applied"
     ECHO_SUPPRESSED = "echo_suppressed"
     PUSH_BACK_SUPPRESSED = "push_back_suppressed"
@@ -55,6 +60,12 @@ class HistoryEvent(Owned, Base):
         one_of("origin", Origin),
         Index(None, "company_id", "appointment_id", "id"),
         Index(None, "company_id", "at", "id"),
+        Index(
+            "ix_history_events_delivery_id",
+            "company_id",
+            "delivery_id",
+            postgresql_where="delivery_id IS NOT NULL",
+        ),
     )
 
     appointment_id: Mapped[int]
@@ -103,6 +114,20 @@ def timeline(session: Session, appointment_id: int, limit: int = 200) -> list[Hi
             HistoryEvent.appointment_id == appointment_id,
         )
         .order_by(HistoryEvent.id.desc())
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
+def effects_of(session: Session, delivery_id: int, limit: int = 50) -> list[HistoryEvent]:
+    """What one delivery wrote into histories, oldest first."""
+    query = (
+        select(HistoryEvent)
+        .where(
+            HistoryEvent.company_id == require_company_id(),
+            HistoryEvent.delivery_id == delivery_id,
+        )
+        .order_by(HistoryEvent.id)
         .limit(limit)
     )
     return list(session.scalars(query))

@@ -22,6 +22,10 @@ class NotificationType(StrEnum):
     VERIFICATION_ERROR = "verification_error"
     SYNC_FAILED = "sync_failed"
     CONNECTION_BROKEN = "connection_broken"
+    WEBHOOK_SILENT = "webhook_silent"
+    BOOKING_ADOPTED = "booking_adopted"
+    VERIFICATION_UNTRUSTED = "verification_untrusted"
+    BULK_FINISHED = "bulk_finished"
     CHANNEL_FAILED = "channel_failed"
 
 

@@ -1,21 +1,32 @@
-"""Verification runs, and the slots of the periodic checks."""
+"""Verification runs and what one has sighted so far, and the slots of the periodic checks."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Text,
+    UniqueConstraint,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.extensions import Base
-from webapp.models.base import Owned, TextEnum, one_of
+from webapp.models.base import Owned, TextEnum, belongs_to, one_of
 from webapp.models.tenancy import require_company_id
 
 
 class RunScope(StrEnum):
-    """Why a run looks: its slot came, or a person asked."""
+    """What a run looks at (S5.3): a slot's window, the nightly sweep's, what changed there, or
+    the sweep's window because a person asked."""
 
     SCHEDULED = "scheduled"
+    FULL = "full"
+    DELTA = "delta"
     REQUESTED = "requested"
 
 
@@ -23,6 +34,26 @@ class RunStatus(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class RunPhase(StrEnum):
+    """Where a run is: it reads the listing, looks at what the listing left in doubt one by one,
+    then says what is missing."""
+
+    LISTING = "listing"
+    DOUBTS = "doubts"
+    ABSENCES = "absences"
+
+
+class SightingKind(StrEnum):
+    """What a run noted of an appointment for later: seen where its own page would not show it,
+    in doubt, not seen where it should be, or proven absent by a direct look."""
+
+    SEEN = "seen"
+    DOUBTED = "doubted"
+    UNSEEN = "unseen"
+    MISSING = "missing"
 
 
 class Run(Owned, Base):
@@ -32,6 +63,7 @@ class Run(Owned, Base):
     __table_args__ = (
         one_of("scope", RunScope),
         one_of("status", RunStatus),
+        one_of("phase", RunPhase),
         CheckConstraint("(status = 'running') = (finished_at IS NULL)", name="finished_at"),
         Index(
             "uq_runs_one_running",
@@ -45,19 +77,82 @@ class Run(Owned, Base):
 
     scope: Mapped[RunScope] = mapped_column(TextEnum(RunScope))
     status: Mapped[RunStatus] = mapped_column(TextEnum(RunStatus), default=RunStatus.RUNNING)
+    slot: Mapped[str | None] = mapped_column(Text(collation="C"))
+    """The slot that began it, as in `periodic_slots`; None: a person did."""
     requested_by_user_id: Mapped[int | None]
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     lease_until: Mapped[datetime]
     """The run's job is taken to have died when this passes; the pulse goes on with it."""
-    cursor_id: Mapped[int] = mapped_column(default=0)
-    """The last appointment looked at; a further job goes on behind it."""
+    stop_requested_at: Mapped[datetime | None]
+    stop_requested_by_user_id: Mapped[int | None]
+
+    phase: Mapped[RunPhase] = mapped_column(TextEnum(RunPhase), default=RunPhase.LISTING)
+    window_from: Mapped[datetime | None]
+    """Appointments that start from here on are compared; None: a delta, which has no window."""
+    changed_since: Mapped[datetime | None]
+    """A delta reads what changed on Cal.com since this instant."""
+    cursor_at: Mapped[datetime | None]
+    """The checkpoint: the next page begins with this start (a delta: updatedAt), inclusive."""
+    cursor_skip: Mapped[int] = mapped_column(default=0)
+    """How many bookings at exactly `cursor_at` earlier pages have shown already."""
+    error_streak: Mapped[int] = mapped_column(default=0)
+    """Calls in a row that Cal.com could not answer; a page that was read sets it back."""
+
+    listing_count: Mapped[int] = mapped_column(default=0)
+    request_count: Mapped[int] = mapped_column(default=0)
+    listed_count: Mapped[int] = mapped_column(default=0)
+    """Bookings the listings showed, repeats left out."""
+    expected_count: Mapped[int] = mapped_column(default=0)
+    """Appointments in the window when the run began: what progress is measured by."""
     compared_count: Mapped[int] = mapped_column(default=0)
     agreed_count: Mapped[int] = mapped_column(default=0)
     disagreed_count: Mapped[int] = mapped_column(default=0)
+    flagged_count: Mapped[int] = mapped_column(default=0)
+    """Newly flagged by this run; `disagreed_count` holds what was flagged before, too."""
+    healed_count: Mapped[int] = mapped_column(default=0)
+    """Flagged before, seen to agree now."""
+    missing_count: Mapped[int] = mapped_column(default=0)
+    only_there_count: Mapped[int] = mapped_column(default=0)
     skipped_count: Mapped[int] = mapped_column(default=0)
+    skipped: Mapped[dict[str, int]] = mapped_column(JSONB, default=dict)
+    """Why how many were left out: reason → count."""
     error_count: Mapped[int] = mapped_column(default=0)
     error_code: Mapped[str | None]
+    is_truncated: Mapped[bool] = mapped_column(default=False)
+    """The page cap ended the listing: it proves nothing missing."""
+    is_trusted: Mapped[bool] = mapped_column(default=False)
+    """A person has looked: the brake is off, and what is missing counts at once (S5.6)."""
+
+    @property
+    def is_running(self) -> bool:
+        return self.status is RunStatus.RUNNING
+
+    @property
+    def duration(self) -> timedelta | None:
+        return None if self.finished_at is None else self.finished_at - self.started_at
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything in its window was seen to: only such a run proves absence."""
+        return self.status is RunStatus.DONE and not self.is_truncated
+
+
+class RunSighting(Owned, Base):
+    """What a run noted of an appointment until it is through; agreement leaves none."""
+
+    __tablename__ = "run_sightings"
+    __table_args__ = (
+        belongs_to("run_id", "runs", ondelete="CASCADE"),
+        belongs_to("appointment_id", "appointments"),
+        one_of("kind", SightingKind),
+        UniqueConstraint("company_id", "run_id", "appointment_id"),
+        Index(None, "company_id", "run_id", "kind", "id"),
+    )
+
+    run_id: Mapped[int]
+    appointment_id: Mapped[int]
+    kind: Mapped[SightingKind] = mapped_column(TextEnum(SightingKind))
 
 
 class PeriodicSlot(Base):
@@ -84,11 +179,16 @@ def take_slot(session: Session, task: str, slot: str, now: datetime) -> bool:
     return taken is not None
 
 
+def is_slot_taken(session: Session, task: str, slot: str) -> bool:
+    """Whether a slot of the current company was begun; `take_slot` decides, this only asks."""
+    return session.get(PeriodicSlot, (require_company_id(), task, slot)) is not None
+
+
 def latest_run(session: Session) -> Run | None:
-    """The company's newest run."""
+    """The company's newest run over a window; looks at what changed come every few minutes."""
     return session.scalar(
         select(Run)
-        .where(Run.company_id == require_company_id())
+        .where(Run.company_id == require_company_id(), Run.scope != RunScope.DELTA)
         .order_by(Run.started_at.desc(), Run.id.desc())
         .limit(1)
     )

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import CheckConstraint, Index, Text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.extensions import Base
@@ -19,12 +21,23 @@ class ServiceSync(StrEnum):
     ERROR = "error"
 
 
+class EventTypeState(StrEnum):
+    """What became of the service's event type when it was last looked for."""
+
+    UNKNOWN = "unknown"
+    PRESENT = "present"
+    GONE = "gone"
+    FOREIGN = "foreign"
+    """It exists, but this company's account may not read it."""
+
+
 class Service(Owned, Base):
     """A service. `calcom_host` repeats the company's, so that an event type has one owner."""
 
     __tablename__ = "services"
     __table_args__ = (
         one_of("sync_status", ServiceSync),
+        one_of("event_type_state", EventTypeState),
         CheckConstraint("duration_minutes BETWEEN 1 AND 1440", name="duration_sane"),
         CheckConstraint(
             "buffer_before_minutes >= 0 AND buffer_after_minutes >= 0", name="buffers_sane"
@@ -57,3 +70,13 @@ class Service(Owned, Base):
     sync_error: Mapped[str | None]
     last_calcom_sync: Mapped[datetime | None]
     created_at: Mapped[datetime]
+
+    event_type_state: Mapped[EventTypeState] = mapped_column(
+        TextEnum(EventTypeState), default=EventTypeState.UNKNOWN
+    )
+    event_type_seen: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """The event type as last read (`sync.catalog` says in which form); None: never, or gone.
+    What differs is worked out from it, so that a change made here shows at once."""
+    event_type_checked_at: Mapped[datetime | None]
+    drifts_since: Mapped[datetime | None]
+    """When a comparison first found the two to differ; None: in step when last compared."""

@@ -13,6 +13,12 @@ TITLES: dict[NotificationType, LazyString] = {
     NotificationType.VERIFICATION_ERROR: _l("Appointment could not be verified"),
     NotificationType.SYNC_FAILED: _l("Appointment could not be sent to Cal.com"),
     NotificationType.CONNECTION_BROKEN: _l("The connection to Cal.com is broken"),
+    NotificationType.WEBHOOK_SILENT: _l("Cal.com's webhook is silent"),
+    NotificationType.BOOKING_ADOPTED: _l("A booking found on Cal.com was taken over"),
+    NotificationType.VERIFICATION_UNTRUSTED: _l(
+        "A verification found more missing than can be believed; nothing was flagged"
+    ),
+    NotificationType.BULK_FINISHED: _l("Your bulk action has ended"),
     NotificationType.CHANNEL_FAILED: _l("A message could not be sent"),
 }
 

@@ -24,7 +24,7 @@ class Sandbox:
         self.clock = Clock()
         self.state = State(self.clock, Store(data))
         self.listings = Listings(self.state)
-        self.ledger = Ledger()
+        self.ledger = Ledger(self.state)
         self.faults = Faults()
         self.limiter = Limiter()
         self.default_rate_limit = rate_limit

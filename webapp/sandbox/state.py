@@ -13,6 +13,7 @@ from webapp.sandbox.records import (
     Account,
     Booking,
     EventType,
+    Json,
     Mail,
     Webhook,
     from_document,
@@ -185,6 +186,15 @@ class State:
         document = {"shift_seconds": self.clock.shift_seconds, "frozen_at": frozen_at}
         with self.writing():
             self._store.put("clock", "", document)
+
+    def keep(self, kind: str, key: str, document: Json) -> None:
+        """Keep what somebody else remembers; called inside `writing()`."""
+        self._store.put(kind, key, document)
+
+    def kept(self, kind: str) -> list[Json]:
+        """What was kept of a kind, in no order."""
+        with self.lock:
+            return self._store.load(kind)
 
     def as_replica_sees(self, lag_seconds: float) -> dict[str, Booking | None]:
         """Bookings written within the lag, as they were before; None where they were not yet."""

@@ -2,7 +2,10 @@
 
 import argparse
 import os
+import socket
 import sys
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from webapp.embedded import EmbeddedError
 from webapp.supervisor.choices import read_choices
@@ -48,7 +51,19 @@ def _become(command: list[str]) -> None:
     if "DATABASE_URL" not in os.environ and not file.exists():
         raise EmbeddedError(f"DATABASE_URL isn't set and {file} isn't there: run make demo first.")
     known = read_environment(file) if "DATABASE_URL" not in os.environ else {}
+    if known and not _is_running(known):
+        raise EmbeddedError("the demo isn't running: start it with make demo, in another terminal.")
     os.execvpe(command[0], command, {**known, **os.environ})  # noqa: S606 - the caller's own words
+
+
+def _is_running(demo: Mapping[str, str]) -> bool:
+    """Whether the demo's PostgreSQL takes connections; its data outlives it, its servers don't."""
+    address = urlsplit(demo["DATABASE_URL"])
+    try:
+        socket.create_connection((address.hostname or "", address.port or 5432), 5).close()
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

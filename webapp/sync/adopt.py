@@ -1,11 +1,14 @@
 """Taking over what Cal.com has: a booking becomes an appointment, or an appointment follows it."""
 
+import re
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from webapp.calcom.payloads import Attendee, Booking
 from webapp.models.appointment import LIVE, Appointment, Origin
+from webapp.models.base import fold
 from webapp.models.company import Company
 from webapp.models.customer import Customer
 from webapp.models.service import Service
@@ -21,6 +24,8 @@ from webapp.sync.customers import (
 )
 from webapp.sync.reconcile import our_status_for
 
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}")
+
 
 def follow_booking(appointment: Appointment, booking: Booking) -> None:
     """Write Cal.com's version into ours; what came from there has origin `calcom`."""
@@ -31,9 +36,16 @@ def follow_booking(appointment: Appointment, booking: Booking) -> None:
 
 
 def import_booking(
-    session: Session, booking: Booking, service: Service, *, host: str, now: datetime
+    session: Session,
+    booking: Booking,
+    service: Service,
+    *,
+    host: str,
+    now: datetime,
+    state: SyncState = SyncState.SYNCED,
 ) -> Appointment:
-    """Make an appointment of a booking made on Cal.com; it is in step from the beginning.
+    """Make an appointment of a booking made on Cal.com; it is in step from the beginning, or an
+    orphan of Cal.com's where a run found it (S5.4).
 
     Raises BookingClaimed where another appointment has it, and the errors of
     `find_or_make_customer` where the attendee cannot be reached.
@@ -46,11 +58,11 @@ def import_booking(
         starts_at=booking.start,
         ends_at=booking.end,
         status=our_status_for(booking.status),
-        guests=[guest.email for guest in booking.attendees[1:] if guest.email],
+        guests=_guests(booking),
         created_at=now,
         created_by_origin=Origin.CALCOM,
-        calcom_sync_status=SyncState.SYNCED,
-        sync_verified_at=now,
+        calcom_sync_status=state,
+        sync_verified_at=now if state is SyncState.SYNCED else None,
         sync_origin=Origin.CALCOM,
         sync_initiated_at=now,
     )
@@ -68,10 +80,28 @@ def customer_of(session: Session, attendee: Attendee, company: Company, now: dat
         name=attendee.name,
         email=_readable_email(attendee.email),
         phone=_readable_phone(attendee.phone_number),
-        time_zone=attendee.time_zone or company.time_zone,
-        language=attendee.language or company.locale,
+        time_zone=attendee.time_zone if _is_zone(attendee.time_zone) else company.time_zone,
+        language=attendee.language if _LANGUAGE.fullmatch(attendee.language) else company.locale,
         now=now,
     )
+
+
+def _guests(booking: Booking) -> list[str]:
+    """The further attendees, each once, without the customer."""
+    first, *others = booking.attendees
+    named = [_readable_email(each) for each in (*(o.email for o in others), *booking.guests)]
+    by_folded = {fold(email): email for email in named if email}
+    by_folded.pop(fold(first.email), None)
+    return list(by_folded.values())
+
+
+def _is_zone(name: str) -> bool:
+    """A name that a stranger sent; one that doesn't exist would break every later push."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, KeyError, OSError):
+        return False
+    return True
 
 
 def _readable_email(email: str) -> str | None:

@@ -1,6 +1,7 @@
 """Agreement: both sides were seen to say the same. Errors are cleared, the base is renewed, what
 was flagged closes by itself."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -12,13 +13,12 @@ from webapp.models.appointment import (
     LIVE,
     Appointment,
     BookingAlias,
-    move_sync_state,
 )
 from webapp.models.discrepancy import Resolution
 from webapp.models.history import EventKind, record_event
 from webapp.models.sync_state import FAILURES, SyncState
 from webapp.models.tenancy import require_company_id
-from webapp.sync.findings import close_finding
+from webapp.sync.findings import close_findings
 from webapp.sync.reconcile import our_status_for
 
 
@@ -73,27 +73,47 @@ def record_agreement(
 
     Writes history only where something was amiss: routine agreement leaves no trace (S2.6).
     """
-    before = appointment.calcom_sync_status
-    had_finding = close_finding(session, appointment.id, resolution, now=now, user_id=user_id)
-    if before in FAILURES | {SyncState.VERIFICATION_PENDING} or had_finding:
-        record_event(session, appointment.id, EventKind.VERIFIED, at=now, user_id=user_id)
-    if booking is not None:
-        take_base(appointment, booking)
-    session.flush()
-    move_sync_state(
-        session,
-        appointment.id,
-        SyncState.SYNCED,
-        sync_verified_at=now,
-        sync_attempt_count=0,
-        sync_error_code=None,
-        sync_error_message=None,
-        requires_manual_review=False,
-        manual_review_flagged_at=None,
-        absence_first_seen_at=None,
-        next_verification_at=None,
-        verification_requested_at=None,
+    record_agreements(
+        session, [(appointment, booking)], now=now, resolution=resolution, user_id=user_id
     )
+
+
+def record_agreements(
+    session: Session,
+    pairs: Sequence[tuple[Appointment, Booking | None]],
+    *,
+    now: datetime,
+    resolution: Resolution = Resolution.BY_ITSELF,
+    user_id: int | None = None,
+) -> int:
+    """The same for many at once, in a handful of statements; returns how many were flagged."""
+    ids = [appointment.id for appointment, _ in pairs]
+    closed = close_findings(session, ids, resolution, now=now, user_id=user_id)
+    for appointment, booking in pairs:
+        if appointment.calcom_sync_status in _AMISS or appointment.id in closed:
+            record_event(session, appointment.id, EventKind.VERIFIED, at=now, user_id=user_id)
+        if booking is not None:
+            take_base(appointment, booking)
+        _clear(appointment, now)
+    session.flush()
+    return len(closed)
+
+
+_AMISS = FAILURES | {SyncState.VERIFICATION_PENDING}
+
+
+def _clear(appointment: Appointment, now: datetime) -> None:
+    """The row is locked, so writing it is the move: any state may become synced."""
+    appointment.calcom_sync_status = SyncState.SYNCED
+    appointment.sync_verified_at = now
+    appointment.sync_attempt_count = 0
+    appointment.sync_error_code = None
+    appointment.sync_error_message = None
+    appointment.requires_manual_review = False
+    appointment.manual_review_flagged_at = None
+    appointment.absence_first_seen_at = None
+    appointment.next_verification_at = None
+    appointment.verification_requested_at = None
 
 
 def take_base(appointment: Appointment, booking: Booking) -> None:

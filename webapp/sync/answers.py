@@ -12,10 +12,12 @@ from webapp.calcom.errors import (
     Postponed,
     Unauthorised,
     Unavailable,
+    http_code,
 )
 
 NO_EVENT_TYPE = "NO_EVENT_TYPE"
-NO_CUSTOMER_CONTACT = "NO_CUSTOMER_CONTACT"
+LISTING_LAGS = "LISTING_LAGS"
+"""Nothing is wrong: what an earlier try may have made can't be seen yet."""
 
 
 class Verdict(StrEnum):
@@ -48,11 +50,18 @@ class Pauses:
     proof: float
 
 
-def decide(error: CalcomError, attempt_number: int, pauses: Pauses) -> Decision:
-    """What to do after try number `attempt_number` (from 1) ended with this error."""
+def decide(
+    error: CalcomError, attempt_number: int, pauses: Pauses, *, key_works: bool = False
+) -> Decision:
+    """What to do after try number `attempt_number` (from 1) ended with this error.
+
+    `key_works`: `/me` took the key just before, so what was refused is this one change.
+    """
     match error:
         case Postponed():
             return Decision(Verdict.WAIT, error.code, error.retry_after_seconds)
+        case Unauthorised(status=int(status)) if key_works:
+            return Decision(Verdict.FINAL, http_code(status))
         case Unauthorised():
             return Decision(Verdict.DISCONNECT, error.code, pauses.reconnect)
         case Unavailable():

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from webapp.models.appointment import LIVE, Appointment, AppointmentStatus, Origin
 from webapp.models.customer import Customer
+from webapp.models.discrepancy import Resolution, open_discrepancy
 from webapp.models.history import EventKind, record_event
 from webapp.models.intent import IntentKind
 from webapp.models.service import Service
@@ -121,6 +122,7 @@ def reschedule_appointment(
         raise BookingRefused("in_past")
     if starts_at == appointment.starts_at:
         raise BookingRefused("unchanged")
+    _credit(session, appointment, now, user_id)
     old_starts_at = appointment.starts_at
     appointment.ends_at = starts_at + (appointment.ends_at - appointment.starts_at)
     appointment.starts_at = starts_at
@@ -157,6 +159,7 @@ def cancel_appointment(
 ) -> Change:
     """Cancel an appointment; raises BookingRefused."""
     appointment = _locked_live(session, appointment, now)
+    _credit(session, appointment, now, user_id)
     appointment.status = AppointmentStatus.CANCELLED
     appointment.cancellation_reason = reason
     _record(
@@ -188,6 +191,13 @@ def _locked_live(session: Session, appointment: Appointment, now: datetime) -> A
     if locked.starts_at <= now:
         raise BookingRefused("already_started")
     return locked
+
+
+def _credit(session: Session, appointment: Appointment, now: datetime, user_id: int | None) -> None:
+    """Should this settle what is open about it, then by this change."""
+    found = open_discrepancy(session, appointment.id)
+    if found is not None:
+        found.ask(Resolution.CHANGED, now=now, user_id=user_id)
 
 
 def _record(

@@ -1,9 +1,10 @@
 """The company's connection: refused by Cal.com, or taken again. While it is refused everything
-waits, unspent; one push at a time asks whether the key works again (S3.5)."""
+waits, unspent; one push at a time asks whether the key works again, and where none waits a periodic
+check does (S3.5)."""
 
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from webapp.models.company import Company, ConnectionState
@@ -38,6 +39,21 @@ def mark_disconnected(session: Session, code: str, *, now: datetime) -> None:
     company.connection_checked_at = now
     if not was_broken:
         tell(session, NotificationType.CONNECTION_BROKEN, CONNECTION_SUBJECT, now=now, code=code)
+
+
+def needs_asking(session: Session, _now: datetime) -> bool:
+    """Whether the current company's key is refused and no push of its own asks for it again."""
+    company = session.get_one(Company, require_company_id(), populate_existing=True)
+    if company.connection_state is not ConnectionState.BROKEN or company.calcom_api_key is None:
+        return False
+    return company.is_paused or not _has_waiting(session)
+
+
+def _has_waiting(session: Session) -> bool:
+    waiting = select(Intent.id).where(
+        Intent.company_id == require_company_id(), Intent.status == IntentStatus.WAITING
+    )
+    return session.scalar(waiting.limit(1)) is not None
 
 
 def release_waiting(session: Session, *, now: datetime) -> None:

@@ -41,10 +41,29 @@ def find_or_make_customer(
     email, phone = clean_email(email), clean_phone(phone)
     if email is None and phone is None:
         raise CustomerUnreachable
-    _one_at_a_time(session, email or phone or "")
-    found = find_customer(session, email=email, phone=phone)
-    if found is not None:
-        return found
+    lock_contact(session, email or phone or "")
+    return find_customer(session, email=email, phone=phone) or make_customer(
+        session,
+        name=name,
+        email=email,
+        phone=phone,
+        time_zone=time_zone,
+        language=language,
+        now=now,
+    )
+
+
+def make_customer(
+    session: Session,
+    *,
+    name: str,
+    email: str | None,
+    phone: str | None,
+    time_zone: str,
+    language: str,
+    now: datetime,
+) -> Customer:
+    """A new customer; e-mail and phone as `clean_email` and `clean_phone` give them."""
     customer = Customer(
         name=name.strip() or email or phone or "",
         name_folded=fold(name),
@@ -78,7 +97,7 @@ def _first(session: Session, *conditions: ColumnElement[bool]) -> Customer | Non
     return session.scalar(select(Customer).where(*conditions).order_by(Customer.id).limit(1))
 
 
-def _one_at_a_time(session: Session, contact: str) -> None:
+def lock_contact(session: Session, contact: str) -> None:
     """Two requests for one person at once must not make two customers."""
     key = f"{require_company_id()}:{fold(contact)}"
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))

@@ -1,7 +1,7 @@
 """Findings: what was found is flagged, written down and told in one transaction, and closes by
 itself when both sides agree again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -10,18 +10,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from webapp.models.appointment import Appointment, move_sync_state
+from webapp.models.appointment import Appointment
 from webapp.models.discrepancy import (
     Discrepancy,
     DiscrepancyType,
     Resolution,
-    open_discrepancy,
 )
 from webapp.models.history import EventKind, record_event
 from webapp.models.notification import NotificationType
-from webapp.models.sync_state import SyncState
+from webapp.models.sync_state import ALLOWED_FROM, SyncState
 from webapp.models.tenancy import require_company_id
-from webapp.notify.inbox import close_told, tell
+from webapp.notify.inbox import Told, close_all_told, tell_many
+from webapp.sync.dismissals import dismissed_facts, facts_of
 from webapp.sync.reconcile import Difference
 
 STATE_BY_TYPE = {
@@ -33,7 +33,7 @@ STATE_BY_TYPE = {
 }
 EVENT_BY_TYPE = {
     DiscrepancyType.ORPHANED_LOCAL: EventKind.MISSING,
-    DiscrepancyType.ORPHANED_CALCOM: EventKind.MISSING,
+    DiscrepancyType.ORPHANED_CALCOM: EventKind.FOUND_THERE,
     DiscrepancyType.DATA_MISMATCH: EventKind.MISMATCH,
     DiscrepancyType.VERIFICATION_ERROR: EventKind.VERIFICATION_FAILED,
     DiscrepancyType.SYNC_FAILED: EventKind.PUSH_FAILED,
@@ -52,9 +52,20 @@ class Finding:
     remote_updated_at: datetime | None = None
     cause: str | None = None
     """The code of the failed push that led to it, where one did."""
+    branch: str | None = None
+    """What happened, in `verdict`'s words."""
+    ours: Mapping[str, str] | None = None
+    """How our side stood, where that may decide: `status` and `starts_at`."""
+    held_back: str | None = None
+    """Why the company's policies leave it to a person, where they have a say."""
 
     @property
     def evidence(self) -> dict[str, Any]:
+        more = {"ours": self.ours, "held_back": self.held_back}
+        return self._seen | {name: value for name, value in more.items() if value is not None}
+
+    @property
+    def _seen(self) -> dict[str, Any]:
         fields = {difference.field: asdict(difference) for difference in self.differences}
         for values in fields.values():
             values.pop("field")
@@ -63,8 +74,22 @@ class Finding:
             "fields": fields,
             "detail": self.detail,
             "cause": self.cause,
+            "branch": self.branch,
             "remote_updated_at": seen and seen.isoformat(),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A finding about a (locked) appointment; `changes` are further columns to write."""
+
+    appointment: Appointment
+    finding: Finding
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> int:
+        return self.appointment.id
 
 
 def raise_finding(
@@ -78,24 +103,35 @@ def raise_finding(
 ) -> None:
     """Flag the (locked) appointment, open or renew its discrepancy, write history, tell people.
 
-    The same finding seen again renews the row quietly; `changes` are further columns to write.
+    The same finding seen again renews the row quietly; one that a person dismissed flags nothing.
+    `changes` are further columns to write.
     """
-    appointment_id = appointment.id
-    step = _open_or_renew(session, appointment_id, finding, now)
-    move_sync_state(
-        session,
-        appointment_id,
-        STATE_BY_TYPE[finding.type],
-        sync_error_code=finding.code,
-        sync_error_message=finding.detail,
-        requires_manual_review=True,
-        manual_review_flagged_at=appointment.manual_review_flagged_at or now,
-        **changes,
-    )
-    if step is not _Step.RENEWED:
-        _write(session, appointment_id, finding, now=now, intent_id=intent_id)
-    if step is _Step.NEWS:
-        _tell(session, appointment_id, finding, now=now)
+    raise_findings(session, [Raised(appointment, finding, changes)], now=now, intent_id=intent_id)
+
+
+def raise_findings(
+    session: Session, raised: Sequence[Raised], *, now: datetime, intent_id: int | None = None
+) -> int:
+    """The same for many at once, in a handful of statements; returns how many are news."""
+    steps, opened = _open_or_renew_all(session, raised, now)
+    news = [each for each, step in zip(raised, steps, strict=True) if step is _Step.NEWS]
+    # Another kind of trouble takes the place of what was told before.
+    superseded = [subject_of(each.key) for each in news if each.key in opened]
+    close_all_told(session, TOLD_OF_APPOINTMENTS, superseded, now=now)
+    for each, step in zip(raised, steps, strict=True):
+        _flag(each, now, is_dismissed=step is _Step.DISMISSED)
+        if step in (_Step.NEWS, _Step.FURTHER_ON):
+            _write(session, each.appointment.id, each.finding, now=now, intent_id=intent_id)
+    session.flush()
+    tell_many(session, [_told(each) for each in news], now=now)
+    return len(news)
+
+
+def note_findings(session: Session, raised: Sequence[Raised], *, now: datetime) -> None:
+    """Open or renew the discrepancies, and no more: for what is settled in the same breath, so
+    that nobody has to be told."""
+    _open_or_renew_all(session, raised, now)
+    session.flush()
 
 
 def close_finding(
@@ -111,24 +147,38 @@ def close_finding(
 
     Whoever calls this also moves the sync state and clears the flag.
     """
-    discrepancy = open_discrepancy(session, appointment_id)
-    if discrepancy is None:
-        return False
-    discrepancy.resolution = resolution
-    discrepancy.resolved_at = now
-    discrepancy.resolved_by_user_id = user_id
-    discrepancy.resolution_note = note
-    close_told(session, TOLD_OF_APPOINTMENTS, subject_of(appointment_id), now=now)
-    record_event(
-        session,
-        appointment_id,
-        EventKind.RESOLVED,
-        at=now,
-        user_id=user_id,
-        resolution=resolution.value,
-        type=discrepancy.type.value,
+    closed = close_findings(
+        session, [appointment_id], resolution, now=now, user_id=user_id, note=note
     )
-    return True
+    return bool(closed)
+
+
+def close_findings(
+    session: Session,
+    appointment_ids: Sequence[int],
+    resolution: Resolution,
+    *,
+    now: datetime,
+    user_id: int | None = None,
+    note: str | None = None,
+) -> set[int]:
+    """The same for many; returns the appointments that had one open."""
+    opened = _open_discrepancies(session, appointment_ids)
+    for appointment_id, discrepancy in opened.items():
+        discrepancy.resolve(resolution, now=now, user_id=user_id, note=note)
+        assert discrepancy.resolution is not None  # noqa: S101 - narrows the type
+        record_event(
+            session,
+            appointment_id,
+            EventKind.RESOLVED,
+            at=now,
+            user_id=discrepancy.resolved_by_user_id,
+            resolution=discrepancy.resolution.value,
+            type=discrepancy.type.value,
+            note=discrepancy.resolution_note,
+        )
+    close_all_told(session, TOLD_OF_APPOINTMENTS, [subject_of(each) for each in opened], now=now)
+    return set(opened)
 
 
 def subject_of(appointment_id: int) -> str:
@@ -137,26 +187,101 @@ def subject_of(appointment_id: int) -> str:
 
 
 class _Step(Enum):
-    """How a finding relates to what is open: a stranger, the same trouble further on, the same."""
+    """How a finding relates to what is open: a stranger, the same trouble further on, the same;
+    or to what was dismissed."""
 
     NEWS = auto()
     FURTHER_ON = auto()
     RENEWED = auto()
+    DISMISSED = auto()
 
 
-def _open_or_renew(session: Session, appointment_id: int, finding: Finding, now: datetime) -> _Step:
-    found = open_discrepancy(session, appointment_id)
+def _open_or_renew_all(
+    session: Session, raised: Sequence[Raised], now: datetime
+) -> tuple[list[_Step], set[int]]:
+    """What each finding is to what is open, and which appointments had one open."""
+    opened = _open_discrepancies(session, [each.key for each in raised])
+    fresh = [each for each in raised if each.key not in opened]
+    earlier = _earlier_reopenings(session, fresh)
+    dismissed = dismissed_facts(session, [each.appointment for each in fresh])
+    steps = [_open_or_renew(session, each, opened, earlier, dismissed, now) for each in raised]
+    return steps, set(opened)
+
+
+def _open_discrepancies(session: Session, appointment_ids: Sequence[int]) -> dict[int, Discrepancy]:
+    """What is open about these appointments, locked, by appointment."""
+    found = session.scalars(
+        select(Discrepancy)
+        .where(
+            Discrepancy.company_id == require_company_id(),
+            Discrepancy.appointment_id.in_(appointment_ids),
+            Discrepancy.resolved_at.is_(None),
+        )
+        .with_for_update()
+    )
+    return {each.appointment_id: each for each in found}
+
+
+def _earlier_reopenings(
+    session: Session, raised: Sequence[Raised]
+) -> dict[tuple[int, DiscrepancyType], int]:
+    """How often the last discrepancy of each appointment and type had been reopened."""
+    if not raised:
+        return {}
+    rows = session.execute(
+        select(Discrepancy.appointment_id, Discrepancy.type, Discrepancy.reopened_count)
+        .where(
+            Discrepancy.company_id == require_company_id(),
+            Discrepancy.appointment_id.in_([each.key for each in raised]),
+        )
+        .order_by(Discrepancy.id)
+    )
+    return {(appointment_id, type_): count for appointment_id, type_, count in rows}
+
+
+def _open_or_renew(
+    session: Session,
+    raised: Raised,
+    opened: dict[int, Discrepancy],
+    earlier: dict[tuple[int, DiscrepancyType], int],
+    dismissed: dict[int, str],
+    now: datetime,
+) -> _Step:
+    finding, found = raised.finding, opened.get(raised.key)
     if found is None:
-        session.add(_new_discrepancy(session, appointment_id, finding, now))
-        session.flush()
+        facts = facts_of(raised.appointment, finding.type, finding.code, finding.evidence)
+        if dismissed.get(raised.key) == facts:
+            return _Step.DISMISSED
+        before = earlier.get((raised.key, finding.type))
+        session.add(_new_discrepancy(raised, 0 if before is None else before + 1, now))
         return _Step.NEWS
     step = _step(found, finding)
-    if step is _Step.NEWS:
-        close_told(session, TOLD_OF_APPOINTMENTS, subject_of(appointment_id), now=now)
     found.type, found.code = finding.type, finding.code
     found.evidence = finding.evidence
     found.last_seen_at = now
+    if finding.type is not DiscrepancyType.SYNC_FAILED:
+        # The answer to what a person asked for; a push that failed may still go on quietly.
+        found.drop_ask()
     return step
+
+
+def _flag(raised: Raised, now: datetime, *, is_dismissed: bool) -> None:
+    """The row is locked, so writing it is the move; `sync_state` says which are allowed.
+
+    What a person dismissed is as it is, but nobody's to review.
+    """
+    appointment, finding = raised.appointment, raised.finding
+    state = STATE_BY_TYPE[finding.type]
+    if appointment.calcom_sync_status not in ALLOWED_FROM[state]:
+        return
+    appointment.calcom_sync_status = state
+    appointment.sync_error_code = finding.code
+    appointment.sync_error_message = finding.detail
+    if not is_dismissed:
+        appointment.requires_manual_review = True
+        appointment.manual_review_flagged_at = appointment.manual_review_flagged_at or now
+    for column, value in raised.changes.items():
+        setattr(appointment, column, value)
 
 
 def _step(found: Discrepancy, finding: Finding) -> _Step:
@@ -168,27 +293,16 @@ def _step(found: Discrepancy, finding: Finding) -> _Step:
     return _Step.NEWS
 
 
-def _new_discrepancy(
-    session: Session, appointment_id: int, finding: Finding, now: datetime
-) -> Discrepancy:
-    earlier = session.scalar(
-        select(Discrepancy.reopened_count)
-        .where(
-            Discrepancy.company_id == require_company_id(),
-            Discrepancy.appointment_id == appointment_id,
-            Discrepancy.type == finding.type,
-        )
-        .order_by(Discrepancy.id.desc())
-        .limit(1)
-    )
+def _new_discrepancy(raised: Raised, reopened_count: int, now: datetime) -> Discrepancy:
+    finding = raised.finding
     return Discrepancy(
-        appointment_id=appointment_id,
+        appointment_id=raised.key,
         type=finding.type,
         code=finding.code,
         evidence=finding.evidence,
         opened_at=now,
         last_seen_at=now,
-        reopened_count=0 if earlier is None else earlier + 1,
+        reopened_count=reopened_count,
     )
 
 
@@ -206,12 +320,10 @@ def _write(
     )
 
 
-def _tell(session: Session, appointment_id: int, finding: Finding, *, now: datetime) -> None:
-    tell(
-        session,
-        NotificationType(finding.type.value),
-        subject_of(appointment_id),
-        now=now,
-        appointment_id=appointment_id,
-        code=finding.code,
+def _told(raised: Raised) -> Told:
+    return Told(
+        NotificationType(raised.finding.type.value),
+        subject_of(raised.key),
+        raised.key,
+        {"code": raised.finding.code},
     )

@@ -104,6 +104,19 @@ def unfinished_intent(session: Session, appointment_id: int) -> Intent | None:
     )
 
 
+def expired_intents(session: Session, *, now: datetime) -> list[int]:
+    """The current company's intents that a dead worker, or one too slow, still holds."""
+    return list(
+        session.scalars(
+            select(Intent.id).where(
+                Intent.company_id == require_company_id(),
+                Intent.status == IntentStatus.IN_FLIGHT,
+                Intent.lease_until <= now,
+            )
+        )
+    )
+
+
 def code_of_failed_push(session: Session, appointment_id: int) -> str | None:
     """Why the appointment's last intent was given up, if it was."""
     last = _given_up(session, appointment_id)
@@ -165,6 +178,24 @@ def inherit_doubt(heir: Intent, before: Intent) -> None:
 def _given_up(session: Session, appointment_id: int) -> Intent | None:
     last = latest_intent(session, appointment_id)
     return last if last is not None and last.status is IntentStatus.FAILED else None
+
+
+def is_unsent(session: Session, appointment: Appointment) -> bool:
+    """Whether nothing of it can have reached Cal.com: cancelling it has nothing to carry there.
+
+    Reads without locking: for what a person is told, not for what is done.
+    """
+    if appointment.is_known_to_calcom:
+        return False
+    last = latest_intent(session, appointment.id)
+    if last is None or last.status not in (IntentStatus.WAITING, IntentStatus.FAILED):
+        return False
+    return not last.has_unknown_outcome and not _is_in_flight(session, appointment.id)
+
+
+def _is_in_flight(session: Session, appointment_id: int) -> bool:
+    before = unfinished_intent(session, appointment_id)
+    return before is not None and before.status is IntentStatus.IN_FLIGHT
 
 
 def _was_never_sent(session: Session, appointment: Appointment, before: Intent | None) -> bool:

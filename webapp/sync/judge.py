@@ -11,20 +11,18 @@ from webapp.models.discrepancy import DiscrepancyType, Resolution
 from webapp.models.history import EventKind, record_event
 from webapp.models.sync_state import SyncState
 from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement
+from webapp.sync.announcements import change_seen, note_changes
 from webapp.sync.connection import mark_connected, mark_disconnected
-from webapp.sync.findings import Finding, raise_finding
+from webapp.sync.findings import Finding, Raised, raise_finding, raise_findings
+from webapp.sync.healing import create_again, heal_mismatches
 from webapp.sync.intents import (
     code_of_failed_push,
     has_unfinished_intent,
     lock_appointment,
 )
-from webapp.sync.reconcile import (
-    Difference,
-    differences,
-    view_of_base,
-    view_of_ours,
-    view_of_theirs,
-)
+from webapp.sync.reconcile import view_of_base, view_of_ours, view_of_theirs
+from webapp.sync.takeover import take_absence_as_asked, take_as_asked
+from webapp.sync.verdict import Verdict, decide
 from webapp.sync.verify import Look, Observation, Outcome, Patience, fingerprint_of
 
 TOLD_FROM_ERROR = 3
@@ -68,53 +66,76 @@ def _on_booking(
     now: datetime,
     patience: Patience,
 ) -> Outcome:
-    found = differences(
-        view_of_ours(appointment), view_of_theirs(booking), view_of_base(appointment)
-    )
+    verdict = decide(view_of_ours(appointment), view_of_theirs(booking), view_of_base(appointment))
     written_at = appointment.remote_written_at
     caught_up_at = written_at and written_at + timedelta(seconds=patience.lag)
-    if found and caught_up_at is not None and now < caught_up_at:
+    if verdict.is_mismatch and caught_up_at is not None and now < caught_up_at:
         # Reads come from a replica: so soon after our own write this may be yesterday's news.
         appointment.next_verification_at = caught_up_at
         appointment.verification_requested_at = now if look.is_by_person else None
         return Outcome.SUSPECTED
-    if found:
-        _flag_mismatch(session, appointment, booking, found, now)
-        return Outcome.DISAGREED
+    if verdict.is_mismatch and take_as_asked(session, appointment, booking, now=now):
+        return Outcome.AGREED
+    if verdict.is_mismatch:
+        change = change_seen(appointment, booking)
+        note_changes(session, [change] if change else [], now=now, alarm=patience.alarm)
+        return _on_mismatch(session, appointment, booking, verdict, now)
     resolution = Resolution.RETRIED if look.is_by_person else Resolution.BY_ITSELF
     record_agreement(session, appointment, booking, now=now, resolution=resolution)
     return Outcome.AGREED
 
 
-def _flag_mismatch(
+def _on_mismatch(
     session: Session,
     appointment: Appointment,
     booking: Booking,
-    found: list[Difference],
+    verdict: Verdict,
     now: datetime,
-) -> None:
+) -> Outcome:
+    """The company's policies decide who wins, or that a person has to (S5.8)."""
+    cause = code_of_failed_push(session, appointment.id)
+    raised = mismatch_of(appointment, booking, verdict, cause=cause)
+    left = heal_mismatches(session, [(raised, booking)], now=now)
+    if not left:
+        return Outcome.HEALED
+    raise_findings(session, left, now=now)
+    return Outcome.DISAGREED
+
+
+def mismatch_of(
+    appointment: Appointment, booking: Booking, verdict: Verdict, *, cause: str | None
+) -> Raised:
+    """The finding that the (locked) appointment and its booking differ; counts the sighting.
+
+    `cause` is the code of a failed push that led to it.
+    """
+    count_verification(appointment)
     finding = Finding(
         DiscrepancyType.DATA_MISMATCH,
         "DATA_MISMATCH",
-        differences=found,
+        differences=verdict.differences,
         remote_updated_at=booking.updated_at,
-        cause=code_of_failed_push(session, appointment.id),
+        cause=cause,
+        branch=verdict.branch,
+        ours={
+            "status": appointment.status.value,
+            "starts_at": appointment.starts_at.isoformat(),
+        },
     )
-    _count(appointment)
-    raise_finding(
-        session,
-        appointment,
-        finding,
-        now=now,
-        calcom_v2_booking_id=booking.uid,
-        next_verification_at=None,
-        absence_first_seen_at=None,
-    )
+    changes = {
+        "calcom_v2_booking_id": booking.uid,
+        "next_verification_at": None,
+        "absence_first_seen_at": None,
+    }
+    return Raised(appointment, finding, changes)
 
 
 def _on_absence(
     session: Session, appointment: Appointment, look: Look, now: datetime, patience: Patience
 ) -> Outcome:
+    if appointment.calcom_sync_status is SyncState.ORPHANED_CALCOM:
+        # It was never more than a booking over there.
+        appointment.status = AppointmentStatus.CANCELLED
     if appointment.status is AppointmentStatus.CANCELLED:
         # Nobody comes and nothing is booked: that is agreement.
         record_agreement(session, appointment, None, now=now)
@@ -126,14 +147,24 @@ def _on_absence(
         if look.is_by_person:
             appointment.verification_requested_at = now
         return Outcome.SUSPECTED
-    _count(appointment)
-    finding = Finding(
-        DiscrepancyType.ORPHANED_LOCAL,
-        "ORPHANED_LOCAL",
-        cause=code_of_failed_push(session, appointment.id) if look.uid is None else None,
-    )
-    raise_finding(session, appointment, finding, now=now, next_verification_at=None)
+    if take_absence_as_asked(session, appointment, now=now):
+        return Outcome.AGREED
+    if not look.is_by_person and create_again(session, appointment, now=now):
+        # A person who verifies wants to know; pushing again is a click of its own.
+        return Outcome.HEALED
+    cause = code_of_failed_push(session, appointment.id) if look.uid is None else None
+    raise_findings(session, [absence_of(appointment, cause=cause)], now=now)
     return Outcome.DISAGREED
+
+
+def absence_of(appointment: Appointment, *, cause: str | None) -> Raised:
+    """The finding that the (locked) appointment's booking is proven missing."""
+    count_verification(appointment)
+    verdict = decide(view_of_ours(appointment), None, view_of_base(appointment))
+    finding = Finding(
+        DiscrepancyType.ORPHANED_LOCAL, "ORPHANED_LOCAL", cause=cause, branch=verdict.branch
+    )
+    return Raised(appointment, finding, {"next_verification_at": None})
 
 
 def _absence_trusted_at(
@@ -164,7 +195,7 @@ def _on_error(
 ) -> Outcome:
     if isinstance(error, Unauthorised):
         mark_disconnected(session, error.code, now=now)
-    _count(appointment)
+    count_verification(appointment)
     number = appointment.sync_attempt_count
     pauses = patience.retries
     appointment.next_verification_at = (
@@ -188,6 +219,6 @@ def _on_error(
     return Outcome.ERROR
 
 
-def _count(appointment: Appointment) -> None:
+def count_verification(appointment: Appointment) -> None:
     """Verifications since the last agreement (S2.5)."""
     appointment.sync_attempt_count = (appointment.sync_attempt_count or 0) + 1

@@ -1,6 +1,5 @@
 """How a company and its people come to be, and how its Cal.com connection is set."""
 
-import secrets
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -10,14 +9,12 @@ from sqlalchemy.orm import Session
 from webapp.calcom.addresses import parse_base_url
 from webapp.models.audit import Actor, record_audit
 from webapp.models.base import fold
-from webapp.models.company import Company, ConnectionState, Secret
+from webapp.models.company import Company, ConnectionState, Secret, make_token
 from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
 from webapp.models.user import MIN_PASSWORD_LENGTH, Role, User
 from webapp.models.vault import Vault
 from webapp.sync.connection import release_waiting
-
-TOKEN_BYTES = 24
 
 
 class InvalidValue(ValueError):
@@ -33,10 +30,11 @@ def create_company(
     locale: str,
     now: datetime,
     webhook_token: str | None = None,
+    phone_token: str | None = None,
 ) -> Company:
     """Make the company the caller acts for (see `crossing.next_company_id`).
 
-    Raises InvalidValue for an unknown zone. Its webhook address gets a random token.
+    Raises InvalidValue for an unknown zone. The addresses of its doors get random tokens.
     """
     try:
         ZoneInfo(time_zone)
@@ -49,7 +47,8 @@ def create_company(
         time_zone=time_zone,
         locale=locale,
         created_at=now,
-        webhook_token=webhook_token or secrets.token_urlsafe(TOKEN_BYTES),
+        webhook_token=webhook_token or make_token(),
+        phone_token=phone_token or make_token(),
     )
     session.add(company)
     session.flush()
@@ -123,6 +122,29 @@ def connect_company(
     release_waiting(session, now=now)
     record_audit(
         session, "company.connected", f"company:{company.id}", at=now, actor=Actor.OPERATOR
+    )
+
+
+def connect_phone(
+    session: Session,
+    vault: Vault,
+    *,
+    api_key: str,
+    takes_unchecked: bool | None = None,
+    now: datetime,
+) -> None:
+    """Set the key that the voice agent's requests are signed with; raises InvalidValue if empty.
+
+    `takes_unchecked`: whether it takes appointments while Cal.com can't be asked; None: as it is.
+    """
+    if not api_key.strip():
+        raise InvalidValue("the key is empty")
+    company = session.get_one(Company, require_company_id())
+    company.set_secret(Secret.RETELL_KEY, api_key.strip(), vault)
+    if takes_unchecked is not None:
+        company.takes_calls_unchecked = takes_unchecked
+    record_audit(
+        session, "company.phone_connected", f"company:{company.id}", at=now, actor=Actor.OPERATOR
     )
 
 

@@ -18,6 +18,7 @@ from webapp.calcom.payloads import NewAttendee
 from webapp.models.appointment import Appointment, AppointmentStatus, BookingAlias
 from webapp.models.company import Company, ConnectionState
 from webapp.models.customer import Customer
+from webapp.models.history import EventKind, record_event
 from webapp.models.intent import Attempt, Intent, IntentStatus
 from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
@@ -124,6 +125,11 @@ def _waits_for_connection(intent: Intent, company: Company, now: datetime, lease
 
 
 def _take(session: Session, intent: Intent, claim: Claim, *, now: datetime) -> None:
+    if intent.status is IntentStatus.IN_FLIGHT:
+        # Whoever held it has died, or is too late: whatever it still says changes nothing.
+        record_event(
+            session, intent.appointment_id, EventKind.LEASE_LOST, at=now, intent_id=intent.id
+        )
     intent.status = IntentStatus.IN_FLIGHT
     intent.lease_token = claim.token
     intent.lease_until = claim.lease_until

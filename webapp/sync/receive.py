@@ -1,83 +1,82 @@
 """Receive: what one webhook of Cal.com does to our appointments (S4.1, S4.2).
 
-A webhook is a hint, fast and lossy: it is applied where it continues what we know, and where it
-doesn't, the truth is read. Nothing in here causes a push: what came from Cal.com isn't sent back,
-and the echo of our own push changes nothing.
+A webhook is a hint, fast and lossy: it is applied where it continues what we know. Where it is
+older it is ignored, and where it leaves doubt (a step is missing, news came in another order, one
+seat of many may have left) it stays undecided until `truth` has asked Cal.com. Nothing in here
+causes a push: what came from Cal.com isn't sent back, and the echo of our own push changes nothing.
 
 Lock order: the appointment's row first, as everywhere.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy.orm import Session
 
-from webapp.calcom.payloads import Booking, BookingStatus
+from webapp.calcom.payloads import Attendee, Booking, BookingStatus
+from webapp.calcom.reading import read_attendees
 from webapp.calcom.webhooks import Trigger
-from webapp.models.appointment import LIVE, Appointment, AppointmentStatus, Origin
-from webapp.models.crossing import is_event_type_claimed_elsewhere, is_uid_claimed_elsewhere
-from webapp.models.delivery import DeliveryStatus
-from webapp.models.history import EventKind, record_event
-from webapp.models.tenancy import require_company_id
-from webapp.sync.adopt import follow_booking, import_booking
-from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement
+from webapp.models.appointment import Appointment, AppointmentStatus
+from webapp.models.base import fold
+from webapp.models.delivery import (
+    DeliveryStatus,
+    has_later_news,
+    other_deliveries,
+)
 from webapp.sync.arrivals import (
     Arrival,
     as_booking,
     find_by_key,
     find_by_uid,
     find_service,
+    is_create_under_way,
     is_stale,
 )
-from webapp.sync.customers import CustomerUnreachable
-from webapp.sync.intents import has_unfinished_intent
-from webapp.sync.reconcile import (
-    differences,
-    view_of_base,
-    view_of_ours,
-    view_of_theirs,
+from webapp.sync.attendance import on_meeting_ended, on_no_show
+from webapp.sync.effects import (
+    Effect,
+    claim,
+    echo,
+    follow,
+    have_verified,
+    ignored,
+    of_other_uid,
+    of_unknown,
+    refusal,
+    take_in,
+    undecided,
 )
+from webapp.sync.intents import has_unfinished_intent, lock_appointment
+from webapp.sync.reconcile import differences, view_of_base, view_of_ours, view_of_theirs
 
 READ_AGAIN_AFTER = timedelta(seconds=5)
 """On cancel Cal.com's own row changes only after our answer, and reads lag (API.md §5)."""
 
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What came of a delivery; `reason` is a stable word that screens translate."""
-
-    status: DeliveryStatus
-    reason: str | None = None
-    appointment_id: int | None = None
+ENDINGS = frozenset({Trigger.CANCELLED.value, Trigger.REJECTED.value})
+_BOOKINGS = frozenset({Trigger.CREATED.value, Trigger.REQUESTED.value})
 
 
 def receive(session: Session, arrival: Arrival) -> Effect:
-    """Apply a delivery, or say why not. The caller commits; nothing is to be enqueued."""
+    """Apply a delivery, say why not, or that the truth is to be read (an undecided effect).
+
+    The caller commits; nothing is to be enqueued.
+    """
     delivery = arrival.delivery
     if delivery.is_ping:
-        return _ignored("test_ping")
-    if delivery.trigger not in _HANDLERS:
-        return _ignored("no_effect")
+        return ignored("test_ping")
+    refused = refusal(session, arrival, uids_of(arrival), delivery.event_type_id)
+    if refused is not None:
+        return refused
+    if delivery.trigger not in HANDLERS:
+        return ignored("no_effect" if delivery.trigger is not Trigger.UNKNOWN else "unknown_kind")
     if delivery.uid is None:
-        return _ignored("no_uid")
-    refusal = _refusal(session, arrival)
-    return refusal or _HANDLERS[delivery.trigger](session, arrival)
+        return ignored("no_uid")
+    return HANDLERS[delivery.trigger](session, arrival)
 
 
-def _refusal(session: Session, arrival: Arrival) -> Effect | None:
-    """Another company's booking or event type, whichever valid signature it carries."""
-    company_id = require_company_id()
-    for uid in (arrival.delivery.uid, arrival.delivery.old_uid):
-        if uid and is_uid_claimed_elsewhere(session, arrival.host, uid, company_id):
-            return Effect(DeliveryStatus.REFUSED, "booking_of_another_company")
-    event_type_id = arrival.delivery.event_type_id
-    if event_type_id is not None and is_event_type_claimed_elsewhere(
-        session, arrival.host, event_type_id, company_id
-    ):
-        return Effect(DeliveryStatus.REFUSED, "service_of_another_company")
-    return None
+def uids_of(arrival: Arrival) -> list[str]:
+    """The uid that its booking had before, and the one that it has."""
+    return [uid for uid in (arrival.delivery.old_uid, arrival.delivery.uid) if uid]
 
 
 def _on_booked(session: Session, arrival: Arrival) -> Effect:
@@ -90,221 +89,153 @@ def _on_booked(session: Session, arrival: Arrival) -> Effect:
     ours = find_by_key(session, arrival)
     if ours is not None:
         return _on_own_booking(session, arrival, ours)
-    return _import(session, arrival)
+    return _on_new_booking(session, arrival)
 
 
 def _on_rescheduled(session: Session, arrival: Arrival) -> Effect:
     delivery = arrival.delivery
-    appointment = (
-        find_by_uid(session, arrival, delivery.uid)
-        or find_by_uid(session, arrival, delivery.old_uid)
-        or find_by_key(session, arrival)
-    )
-    if appointment is None:
-        return _import(session, arrival)
-    booking = as_booking(delivery)
-    if has_unfinished_intent(session, appointment.id):
-        return _on_own_booking(session, arrival, appointment)
-    if appointment.calcom_v2_booking_id == delivery.uid:
-        return _on_news_of_known(session, arrival, appointment)
-    if appointment.calcom_v2_booking_id != delivery.old_uid or booking is None:
-        return _read_again(session, arrival, appointment)
-    return _follow(session, arrival, appointment, booking)
+    known = find_by_uid(session, arrival, delivery.uid)
+    if known is not None:
+        return _on_news_of_known(session, arrival, known)
+    moved = find_by_uid(session, arrival, delivery.old_uid) or find_by_key(session, arrival)
+    if moved is None:
+        return of_unknown(session, arrival)
+    if has_unfinished_intent(session, moved.id):
+        return _on_own_booking(session, arrival, moved)
+    booking = as_booking(arrival)
+    if moved.calcom_v2_booking_id != delivery.old_uid or booking is None:
+        return undecided(moved)
+    if _has_later_news(session, arrival):
+        return undecided(moved)
+    return _follow(session, arrival, moved, booking)
 
 
 def _on_cancelled(session: Session, arrival: Arrival) -> Effect:
+    """CANCELLED and REJECTED, which carry no key of ours: by uid alone."""
     delivery = arrival.delivery
     appointment = find_by_uid(session, arrival, delivery.uid)
     if appointment is None:
-        return _ignored("unknown_booking")
+        return of_unknown(session, arrival)
     if appointment.calcom_v2_booking_id != delivery.uid:
-        return _ignored("earlier_booking", appointment)
+        return of_other_uid(session, arrival, appointment)
     if appointment.status is AppointmentStatus.CANCELLED:
-        return _echo(session, arrival, appointment)
-    if delivery.is_seat or has_unfinished_intent(session, appointment.id):
-        return _read_again(session, arrival, appointment)
+        return echo(session, arrival, appointment)
+    if has_unfinished_intent(session, appointment.id):
+        return undecided(appointment)
     if is_stale(delivery, appointment):
-        return _ignored("older_than_base", appointment)
-    booking = as_booking(delivery, status=BookingStatus.CANCELLED, appointment=appointment)
-    appointment.cancellation_reason = (
-        delivery.cancellation_reason or delivery.rejection_reason or None
-    )
+        return ignored("older_than_base", appointment)
+    if _may_be_one_of_many(session, arrival, appointment):
+        return undecided(appointment)
+    booking = as_booking(arrival, status=BookingStatus.CANCELLED, appointment=appointment)
+    if booking is None:
+        return undecided(appointment)
     return _follow(session, arrival, appointment, booking)
 
 
-def _on_no_show(session: Session, arrival: Arrival) -> Effect:
-    appointment = find_by_uid(session, arrival, arrival.delivery.uid)
-    if appointment is None:
-        return _ignored("unknown_booking")
-    if appointment.calcom_v2_booking_id != arrival.delivery.uid:
-        return _ignored("earlier_booking", appointment)
-    if any(person.absent for person in arrival.delivery.no_shows):
-        return _mark(session, arrival, appointment, AppointmentStatus.NO_SHOW)
-    if appointment.status is AppointmentStatus.NO_SHOW:
-        return _mark(session, arrival, appointment, AppointmentStatus.CONFIRMED)
-    return _ignored("already_so", appointment)
-
-
-def _on_meeting_ended(session: Session, arrival: Arrival) -> Effect:
-    """Carries the booking's createdAt, so only the uid tells whether it is current (S4.2)."""
-    appointment = find_by_uid(session, arrival, arrival.delivery.uid)
-    if appointment is None:
-        return _ignored("unknown_booking")
-    if appointment.calcom_v2_booking_id != arrival.delivery.uid:
-        return _ignored("earlier_booking", appointment)
-    if appointment.status not in LIVE:
-        return _ignored("already_so", appointment)
-    return _mark(session, arrival, appointment, AppointmentStatus.COMPLETED)
-
-
-_HANDLERS: dict[Trigger, Callable[[Session, Arrival], Effect]] = {
+HANDLERS: dict[Trigger, Callable[[Session, Arrival], Effect]] = {
     Trigger.CREATED: _on_booked,
     Trigger.REQUESTED: _on_booked,
     Trigger.RESCHEDULED: _on_rescheduled,
     Trigger.CANCELLED: _on_cancelled,
     Trigger.REJECTED: _on_cancelled,
-    Trigger.NO_SHOW_UPDATED: _on_no_show,
-    Trigger.MEETING_ENDED: _on_meeting_ended,
+    Trigger.NO_SHOW_UPDATED: on_no_show,
+    Trigger.MEETING_ENDED: on_meeting_ended,
 }
 
 
 def _on_news_of_known(session: Session, arrival: Arrival, appointment: Appointment) -> Effect:
     """News of the booking an appointment has, or once had."""
+    is_on_its_way = has_unfinished_intent(session, appointment.id)
     if appointment.calcom_v2_booking_id != arrival.delivery.uid:
-        return _ignored("earlier_booking", appointment)
-    booking = as_booking(arrival.delivery)
+        tell = _on_own_booking if is_on_its_way else of_other_uid
+        return tell(session, arrival, appointment)
+    booking = as_booking(arrival)
     if booking is None:
-        return _read_again(session, arrival, appointment)
+        return undecided(appointment)
     base, theirs = view_of_base(appointment), view_of_theirs(booking)
     if base.starts_at is not None and not differences(base, theirs, base):
-        return _echo(session, arrival, appointment)
-    if has_unfinished_intent(session, appointment.id):
-        return _read_again(session, arrival, appointment)
-    found = differences(view_of_ours(appointment), theirs, base)
-    if not found:
-        return _echo(session, arrival, appointment)
+        return echo(session, arrival, appointment)
+    if is_on_its_way:
+        return _on_own_booking(session, arrival, appointment)
+    if not differences(view_of_ours(appointment), theirs, base):
+        return echo(session, arrival, appointment)
     if is_stale(arrival.delivery, appointment):
-        return _ignored("older_than_base", appointment)
+        return ignored("older_than_base", appointment)
     if appointment.status is AppointmentStatus.PENDING and appointment.starts_at == booking.start:
         return _follow(session, arrival, appointment, booking)
-    return _read_again(session, arrival, appointment)
+    return undecided(appointment)
 
 
 def _on_own_booking(session: Session, arrival: Arrival, appointment: Appointment) -> Effect:
-    """Carries our key under a uid we don't know: the answer to our create is still on its way.
+    """A change of ours is on its way, or its answer: what comes meanwhile is most likely its echo.
 
     The uid is written down: should the answer get lost, later news of it finds its appointment.
     """
-    if not _claim(session, arrival, appointment):
+    if not claim(session, arrival, appointment, uids_of(arrival)):
         return Effect(DeliveryStatus.REFUSED, "booking_of_another_appointment", appointment.id)
-    if has_unfinished_intent(session, appointment.id):
-        return _on_echo_before_answer(session, arrival, appointment)
-    return _read_again(session, arrival, appointment)
+    if not has_unfinished_intent(session, appointment.id):
+        return undecided(appointment)
+    if arrival.delivery.start == appointment.starts_at:
+        return echo(session, arrival, appointment)
+    return ignored("on_its_way", appointment)
 
 
-def _on_echo_before_answer(session: Session, arrival: Arrival, appointment: Appointment) -> Effect:
-    start = arrival.delivery.start
-    if start is not None and start == appointment.starts_at:
-        return _echo(session, arrival, appointment)
-    return _read_again(session, arrival, appointment)
-
-
-def _import(session: Session, arrival: Arrival) -> Effect:
-    booking = as_booking(arrival.delivery)
+def _on_new_booking(session: Session, arrival: Arrival) -> Effect:
     service = find_service(session, arrival.delivery.event_type_id)
     if service is None:
-        return _ignored("not_our_service")
+        return ignored("not_our_service")
+    booking = as_booking(arrival)
     if booking is None or not booking.attendees:
-        return _ignored("incomplete")
-    try:
-        with session.begin_nested():
-            appointment = import_booking(
-                session, booking, service, host=arrival.host, now=arrival.now
-            )
-            claim_uids(session, appointment.id, arrival.host, _uids(arrival), arrival.now)
-    except BookingClaimed:
-        return Effect(DeliveryStatus.REFUSED, "booking_of_another_appointment")
-    except CustomerUnreachable:
-        return Effect(DeliveryStatus.FAILED, "attendee_unreachable")
-    # News of it may have come before it: the truth is read once more.
-    appointment.next_verification_at = arrival.now + READ_AGAIN_AFTER
-    _record(session, arrival, appointment, EventKind.IMPORTED)
-    _record(session, arrival, appointment, EventKind.PUSH_BACK_SUPPRESSED)
-    return Effect(DeliveryStatus.APPLIED, None, appointment.id)
-
-
-def _uids(arrival: Arrival) -> list[str]:
-    """The uid a delivery speaks of, and the one that booking had before."""
-    return [uid for uid in (arrival.delivery.old_uid, arrival.delivery.uid) if uid]
-
-
-def _claim(session: Session, arrival: Arrival, appointment: Appointment) -> bool:
-    try:
-        with session.begin_nested():
-            claim_uids(session, appointment.id, arrival.host, _uids(arrival), arrival.now)
-    except BookingClaimed:
-        return False
-    return True
+        return undecided()
+    if _has_later_news(session, arrival) or is_create_under_way(session, service, booking.start):
+        return undecided()
+    effect = take_in(session, arrival, booking, service, uids_of(arrival))
+    if effect.status is DeliveryStatus.APPLIED and effect.appointment_id is not None:
+        # Webhooks get lost: what may have become of it meanwhile is read once.
+        taken = lock_appointment(session, effect.appointment_id)
+        assert taken is not None  # noqa: S101 - it was made a moment ago
+        taken.next_verification_at = arrival.now + READ_AGAIN_AFTER
+    return effect
 
 
 def _follow(
-    session: Session, arrival: Arrival, appointment: Appointment, booking: Booking | None
+    session: Session, arrival: Arrival, appointment: Appointment, booking: Booking
 ) -> Effect:
-    """Take the booking's word: ours moves with it, and nothing is pushed back.
+    """What Cal.com says holds, unless our side has moved as well: then a person decides.
 
-    A cancelled appointment isn't brought back to life by a webhook: the truth is read, and a
-    person settles it.
+    Nor does a webhook bring a cancelled appointment back to life.
     """
-    revives = appointment.status is AppointmentStatus.CANCELLED
-    if booking is None or (revives and booking.status is not BookingStatus.CANCELLED):
-        return _read_again(session, arrival, appointment)
-    if not _claim(session, arrival, appointment):
-        return Effect(DeliveryStatus.REFUSED, "booking_of_another_appointment", appointment.id)
-    follow_booking(appointment, booking)
-    record_agreement(session, appointment, booking, now=arrival.now)
-    _record(session, arrival, appointment, EventKind.WEBHOOK_APPLIED)
-    _record(session, arrival, appointment, EventKind.PUSH_BACK_SUPPRESSED)
-    return Effect(DeliveryStatus.APPLIED, None, appointment.id)
+    if appointment.status is AppointmentStatus.CANCELLED:
+        return undecided(appointment)
+    base = view_of_base(appointment)
+    if base.starts_at is not None and differences(view_of_ours(appointment), base, base):
+        return have_verified(arrival, "both_changed", appointment)
+    return follow(session, arrival, appointment, booking, uids_of(arrival), **_told(arrival))
 
 
-def _mark(
-    session: Session, arrival: Arrival, appointment: Appointment, status: AppointmentStatus
-) -> Effect:
-    """Completed and no-show stay ours: the class Cal.com compares with doesn't change."""
-    if has_unfinished_intent(session, appointment.id):
-        return _ignored("on_its_way", appointment)
-    appointment.status = status
-    _record(session, arrival, appointment, EventKind.WEBHOOK_APPLIED, status=status.value)
-    return Effect(DeliveryStatus.APPLIED, None, appointment.id)
+def _told(arrival: Arrival) -> dict[str, bool]:
+    """A host's "pick another time" is a cancellation without successor."""
+    return {"asked_to_reschedule": True} if arrival.delivery.request_reschedule else {}
 
 
-def _echo(session: Session, arrival: Arrival, appointment: Appointment) -> Effect:
-    _record(session, arrival, appointment, EventKind.ECHO_SUPPRESSED)
-    return _ignored("echo", appointment)
+def _has_later_news(session: Session, arrival: Arrival) -> bool:
+    """Whether what became of this booking has come in before it."""
+    uid = arrival.delivery.uid
+    return uid is not None and has_later_news(session, arrival.id, uid, ENDINGS)
 
 
-def _read_again(session: Session, arrival: Arrival, appointment: Appointment) -> Effect:
-    """In doubt the truth is read, once Cal.com's own row has had time to change."""
-    due_at = arrival.now + READ_AGAIN_AFTER
-    if not has_unfinished_intent(session, appointment.id):
-        appointment.next_verification_at = due_at
-    return _ignored("read_again", appointment)
+def _may_be_one_of_many(session: Session, arrival: Arrival, appointment: Appointment) -> bool:
+    """One seat's leaving sends the same CANCELLED while the booking lives on (API.md §5)."""
+    if arrival.delivery.is_seat or appointment.guests:
+        return True
+    uid = arrival.delivery.uid or ""
+    earlier = other_deliveries(session, arrival.id, uid, _BOOKINGS)
+    people = [*arrival.delivery.attendees]
+    for other in earlier:
+        people += _attendees_in(other.body)
+    return len({fold(person.email) for person in people if person.email}) > 1
 
 
-def _record(
-    session: Session, arrival: Arrival, appointment: Appointment, kind: EventKind, **data: Any
-) -> None:
-    record_event(
-        session,
-        appointment.id,
-        kind,
-        at=arrival.now,
-        origin=Origin.CALCOM,
-        delivery_id=arrival.id,
-        trigger=arrival.delivery.trigger.value,
-        **data,
-    )
-
-
-def _ignored(reason: str, appointment: Appointment | None = None) -> Effect:
-    return Effect(DeliveryStatus.IGNORED, reason, appointment.id if appointment else None)
+def _attendees_in(body: dict[str, object]) -> tuple[Attendee, ...]:
+    payload = body.get("payload")
+    return read_attendees(payload.get("attendees")) if isinstance(payload, dict) else ()

@@ -1,4 +1,5 @@
-"""Decide: what two views of one appointment say of each other. Pure; no database, no network.
+"""Comparison: where two views of one appointment differ, and who left the base. Pure; which event
+of the real world that is decides `verdict`.
 
 Compared are the start, to a minute, and the status by its class (S5.1). The end is Cal.com's to
 set, from its event type: a different length is the service's drift, not the appointment's.
@@ -54,6 +55,9 @@ class View:
 
     starts_at: datetime | None
     status: StatusClass | None
+    ends_at: datetime | None = None
+    is_rejected: bool = False
+    """Cancelled by the host's saying no, which is named differently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +78,17 @@ def view_of_ours(appointment: Appointment) -> View:
 def view_of_base(appointment: Appointment) -> View:
     """What both last agreed on; empty where they never did."""
     status = appointment.base_status
-    return View(appointment.base_starts_at, None if status is None else OURS_BY_CLASS[status])
+    known = None if status is None else OURS_BY_CLASS[status]
+    return View(appointment.base_starts_at, known, appointment.base_ends_at)
 
 
 def view_of_theirs(booking: Booking) -> View:
-    return View(booking.start, THEIRS_BY_CLASS.get(booking.status))
+    return View(
+        booking.start,
+        THEIRS_BY_CLASS.get(booking.status),
+        booking.end,
+        is_rejected=booking.status is BookingStatus.REJECTED,
+    )
 
 
 def differences(ours: View, theirs: View, base: View) -> list[Difference]:
@@ -88,7 +98,7 @@ def differences(ours: View, theirs: View, base: View) -> list[Difference]:
         found.append(_difference("status", ours.status, theirs.status, base.status))
     if _both_cancelled(ours, theirs):
         return []
-    if not _same_start(ours.starts_at, theirs.starts_at):
+    if not is_same_start(ours.starts_at, theirs.starts_at):
         found.append(_difference("starts_at", ours.starts_at, theirs.starts_at, base.starts_at))
     return found
 
@@ -108,7 +118,7 @@ def _both_cancelled(ours: View, theirs: View) -> bool:
     return ours.status is StatusClass.CANCELLED and theirs.status is StatusClass.CANCELLED
 
 
-def _same_start(one: datetime | None, other: datetime | None) -> bool:
+def is_same_start(one: datetime | None, other: datetime | None) -> bool:
     if one is None or other is None:
         return one is other
     return abs(one - other) < START_TOLERANCE
@@ -128,7 +138,7 @@ def _mover(ours: object, theirs: object, base: object) -> Mover:
 
 def _equal(one: object, other: object) -> bool:
     if isinstance(one, datetime) and isinstance(other, datetime):
-        return _same_start(one, other)
+        return is_same_start(one, other)
     return one == other
 
 

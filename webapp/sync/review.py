@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from webapp.models.appointment import Appointment, AppointmentStatus, Origin, move_sync_state
-from webapp.models.discrepancy import open_discrepancy
+from webapp.models.discrepancy import Resolution, open_discrepancy
 from webapp.models.history import EventKind, record_event
 from webapp.models.intent import IntentKind
 from webapp.models.sync_state import RETRIABLE, SyncState
@@ -16,6 +16,7 @@ from webapp.sync.intents import (
     waiting_intent,
     want,
 )
+from webapp.sync.takeover import forget_booking
 
 
 def request_retry(
@@ -23,13 +24,17 @@ def request_retry(
 ) -> bool:
     """Verify again now, counting from nought; False where its state has nothing to retry.
 
-    The discrepancy stays open until the verification says something.
+    The discrepancy stays open until the verification says something. A push that waits quietly is
+    hurried instead.
     """
     locked = lock_appointment(session, appointment.id)
     if locked is None:
         return False
     if has_unfinished_intent(session, locked.id):
-        return _hurry(session, locked, now=now, user_id=user_id) is not None
+        hurried = _hurry(session, locked, now=now, user_id=user_id) is not None
+        if hurried:
+            _ask(session, locked, Resolution.RETRIED, now, user_id)
+        return hurried
     moved = move_sync_state(
         session,
         locked.id,
@@ -41,26 +46,37 @@ def request_retry(
         verification_requested_at=now,
     )
     if moved:
+        _ask(session, locked, Resolution.RETRIED, now, user_id)
         record_event(session, locked.id, EventKind.RETRY_REQUESTED, at=now, user_id=user_id)
     return moved
 
 
 def push_again(
-    session: Session, appointment: Appointment, *, now: datetime, user_id: int | None
+    session: Session,
+    appointment: Appointment,
+    *,
+    now: datetime,
+    user_id: int | None,
+    resolution: Resolution = Resolution.PUSHED_AGAIN,
 ) -> Change | None:
     """Carry our side to Cal.com anew; None where there is nothing to push.
 
     For a booking that is gone this makes a new one, and looks for one with our key first.
+    `resolution` is what the open finding gets once the push has settled it.
     """
     locked = lock_appointment(session, appointment.id)
     if locked is None or not locked.can_be_pushed_again:
         return None
     if has_unfinished_intent(session, locked.id):
-        return _hurry(session, locked, now=now, user_id=user_id)
+        hurried = _hurry(session, locked, now=now, user_id=user_id)
+        if hurried is not None:
+            _ask(session, locked, resolution, now, user_id)
+        return hurried
     if locked.calcom_sync_status is SyncState.ORPHANED_LOCAL or _was_cancelled_there(
         session, locked
     ):
         forget_booking(locked)
+    _ask(session, locked, resolution, now, user_id)
     record_event(session, locked.id, EventKind.PUSH_REQUESTED, at=now, user_id=user_id)
     intent_id = want(
         session,
@@ -93,12 +109,16 @@ def _was_cancelled_there(session: Session, appointment: Appointment) -> bool:
     return appointment.is_live and fields.get("status", {}).get("theirs") == "cancelled"
 
 
-def forget_booking(appointment: Appointment) -> None:
-    """The uid leads nowhere any more; the alias stays, so that late news of it finds its home."""
-    appointment.calcom_v2_booking_id = None
-    appointment.base_starts_at = appointment.base_ends_at = None
-    appointment.base_status = appointment.base_uid = None
-    appointment.base_remote_updated_at = None
+def _ask(
+    session: Session,
+    appointment: Appointment,
+    resolution: Resolution,
+    now: datetime,
+    user_id: int | None,
+) -> None:
+    found = open_discrepancy(session, appointment.id)
+    if found is not None:
+        found.ask(resolution, now=now, user_id=user_id)
 
 
 def _kind_of_wish(appointment: Appointment) -> IntentKind:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from webapp.calcom.errors import NotFound, ProtocolError
 from webapp.models.appointment import Appointment
 from webapp.models.company import Company
-from webapp.models.discrepancy import DiscrepancyType
+from webapp.models.discrepancy import DiscrepancyType, drop_ask
 from webapp.models.history import EventKind, record_event
 from webapp.models.intent import Intent, IntentStatus
 from webapp.models.tenancy import require_company_id
@@ -32,16 +32,19 @@ def after_error(
     pauses: Pauses,
 ) -> Settled:
     assert carried.error is not None  # noqa: S101 - narrows the type
-    intent.error_code = carried.error.code
+    decision = decide(
+        carried.error, intent.attempt_count + 1, pauses, key_works=carried.has_proved_key
+    )
+    is_news = intent.error_code != decision.code
+    carried.error.code = intent.error_code = decision.code
     intent.error_message = carried.error.detail or None
-    decision = decide(carried.error, intent.attempt_count + 1, pauses)
     match decision.verdict:
         case Verdict.WAIT:
-            return wait(session, intent, decision, now)
+            return wait(session, intent, decision, now, is_news=is_news)
         case Verdict.DISCONNECT:
             mark_disconnected(session, decision.code, now=now)
             _flag(session, intent, appointment, carried, now)
-            return wait(session, intent, decision, now)
+            return wait(session, intent, decision, now, is_news=is_news)
         case Verdict.RETRY | Verdict.FLAGGED_RETRY:
             intent.attempt_count += 1
             if decision.verdict is Verdict.FLAGGED_RETRY:
@@ -61,17 +64,24 @@ def give_up(
     finish(intent, IntentStatus.FAILED, now, carried.error.code)
     following = waiting_intent(session, appointment.id)
     if following is not None:
-        inherit_doubt(following, intent)
+        _give_way(session, intent, following, carried.error.code, now)
         return Settled(next_intent_id=following.id)
     _flag(session, intent, appointment, carried, now)
+    drop_ask(session, appointment.id)
     if appointment.is_known_to_calcom and isinstance(carried.error, (NotFound, CancelledThere)):
         # What became of it there is for a verification to say (S3.5).
         appointment.next_verification_at = now
     return Settled()
 
 
-def wait(session: Session, intent: Intent, decision: Decision, now: datetime) -> Settled:
-    return _again(session, intent, EventKind.PUSH_WAITS, decision, now, decision.pause_seconds)
+def wait(
+    session: Session, intent: Intent, decision: Decision, now: datetime, *, is_news: bool = True
+) -> Settled:
+    """Back to waiting, unspent. Waiting on for the same reason is no news for the timeline."""
+    kind = EventKind.PUSH_WAITS
+    return _again(
+        session, intent, kind, decision, now, decision.pause_seconds, is_silent=not is_news
+    )
 
 
 def _retry(session: Session, intent: Intent, decision: Decision, now: datetime) -> Settled:
@@ -86,18 +96,22 @@ def _again(
     decision: Decision,
     now: datetime,
     pause_seconds: float,
+    *,
+    is_silent: bool = False,
 ) -> Settled:
     """Back to waiting, unless a newer wish waits already: then that one inherits the doubt."""
     following = waiting_intent(session, intent.appointment_id)
     if following is not None:
-        inherit_doubt(following, intent)
         finish(intent, IntentStatus.SUPERSEDED, now, "superseded")
+        _give_way(session, intent, following, decision.code, now)
         if kind is EventKind.PUSH_WAITS:
             following.due_at = max(following.due_at, now + timedelta(seconds=pause_seconds))
             return Settled()
         return Settled(next_intent_id=following.id)
     leave_flight(intent, IntentStatus.WAITING)
     intent.due_at = now + timedelta(seconds=pause_seconds)
+    if is_silent:
+        return Settled()
     record_event(
         session,
         intent.appointment_id,
@@ -108,6 +122,22 @@ def _again(
         again_at=intent.due_at.isoformat(),
     )
     return Settled()
+
+
+def _give_way(
+    session: Session, intent: Intent, following: Intent, code: str, now: datetime
+) -> None:
+    """A newer wish goes ahead, and looks for what this one may have left behind."""
+    inherit_doubt(following, intent)
+    record_event(
+        session,
+        intent.appointment_id,
+        EventKind.SUPERSEDED,
+        at=now,
+        intent_id=intent.id,
+        wish=intent.kind.value,
+        code=code,
+    )
 
 
 def _flag(

@@ -3,7 +3,7 @@ holds its lease."""
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from webapp.calcom.errors import CalcomError, Conflict, Rejected
@@ -13,7 +13,7 @@ from webapp.models.history import EventKind, record_event
 from webapp.models.intent import Attempt, Intent, IntentStatus
 from webapp.models.tenancy import require_company_id
 from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement, take_base
-from webapp.sync.answers import NO_EVENT_TYPE, Decision, Pauses, Verdict
+from webapp.sync.answers import LISTING_LAGS, NO_EVENT_TYPE, Decision, Pauses, Verdict
 from webapp.sync.carry import Carried
 from webapp.sync.connection import mark_connected
 from webapp.sync.findings import Finding, raise_finding
@@ -24,23 +24,20 @@ from webapp.sync.reconcile import differences, view_of_base, view_of_ours, view_
 from webapp.sync.setbacks import after_error, give_up, wait
 
 LEASE_LOST = "LEASE_LOST"
+LISTING_PAUSE_SECONDS = 5.0
 
 
 def settle_push(
     session: Session, claim: Claim, carried: Carried, *, now: datetime, pauses: Pauses
 ) -> Settled:
-    """Write down what came of a try; changes nothing but the attempt where the lease was lost."""
+    """Write down what came of a try; changes nothing but the attempt where the lease was lost.
+
+    That it was lost stands in the history already: whoever took over has written it there.
+    """
     appointment = lock_appointment(session, claim.appointment_id)
     intent = _held_intent(session, claim)
     _end_attempt(session, claim, carried, now, lost=intent is None)
     if appointment is None or intent is None:
-        record_event(
-            session,
-            claim.appointment_id,
-            EventKind.LEASE_LOST,
-            at=now,
-            intent_id=claim.intent_id,
-        )
         return Settled(was_lost=True)
     if carried.is_in_doubt:
         intent.last_call_at = now
@@ -49,7 +46,8 @@ def settle_push(
     if carried.has_proved_key:
         mark_connected(session, now=now)
     if carried.must_wait_for_listing:
-        return wait(session, intent, Decision(Verdict.WAIT, "LISTING_LAGS", 5.0), now)
+        lags = Decision(Verdict.WAIT, LISTING_LAGS, LISTING_PAUSE_SECONDS)
+        return wait(session, intent, lags, now)
     if carried.error is not None:
         return after_error(session, intent, appointment, carried, now=now, pauses=pauses)
     return _after_success(session, intent, appointment, claim, carried, now=now, pauses=pauses)
@@ -172,6 +170,24 @@ def _record_pushed(
         at=now,
         intent_id=intent.id,
         operation=writes[-1] if writes and carried.writes_done else "none",
-        mailed=carried.writes_done > 0 or (claim.known.must_look and carried.booking is not None),
+        mailed=_has_mailed(session, claim, carried),
         attempts=intent.attempt_count,
     )
+
+
+def _has_mailed(session: Session, claim: Claim, carried: Carried) -> bool:
+    """Whether this change made Cal.com mail the customer, in this try or in one found done."""
+    if claim.wish is None or claim.wish.attendee.email is None:
+        return False
+    if carried.writes_done:
+        return True
+    has_looked = claim.known.must_look and carried.booking is not None
+    return has_looked and _was_tried_before(session, claim)
+
+
+def _was_tried_before(session: Session, claim: Claim) -> bool:
+    """By this intent or one whose doubt it inherited; else a person just wanted a look first."""
+    tries = select(func.count()).where(
+        Attempt.company_id == require_company_id(), Attempt.intent_id == claim.intent_id
+    )
+    return bool(claim.known.sent_starts) or (session.scalar(tries) or 0) > 1

@@ -27,6 +27,7 @@ from webapp.models.history import EventKind, record_event
 from webapp.models.service import Service
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import require_company_id
+from webapp.sync.announcements import USUAL_ALARM, Alarm
 from webapp.sync.carry import find_by_key, follow_chain
 from webapp.sync.intents import has_unfinished_intent, latest_intent, lock_appointment
 
@@ -40,6 +41,8 @@ class Outcome(StrEnum):
 
     AGREED = "agreed"
     DISAGREED = "disagreed"
+    HEALED = "healed"
+    """It differed, and the company's policy has put it right, or is about to."""
     SUSPECTED = "suspected"
     ERROR = "error"
     SKIPPED = "skipped"
@@ -84,6 +87,10 @@ class Patience:
     gap: float
     retries: Sequence[float]
     lag: float = 5.0
+    alarm: Alarm = USUAL_ALARM
+    """When changes that no webhook announced are told."""
+    news: float = 120.0
+    """How long a webhook may take to tell what a run reads: till then it isn't news."""
 
 
 def request_verification(

@@ -8,13 +8,20 @@ def register(app: Flask) -> None:
     from webapp.views import (
         access,
         assets,
+        delivery_words,
+        drift,
         errors,
         evidence,
         explanations,
         formats,
         headers,
+        notifications,
+        outcomes,
         pages,
         pauses,
+        run_words,
+        settlements,
+        suspicion,
         timeline,
         wording,
     )
@@ -28,9 +35,16 @@ def register(app: Flask) -> None:
         pauses,
         formats,
         wording,
+        delivery_words,
         explanations,
         evidence,
         timeline,
+        notifications,
+        drift,
+        run_words,
+        suspicion,
+        outcomes,
+        settlements,
     ):
         part.register(app)
     _register_screens(app)
@@ -40,15 +54,22 @@ def _register_screens(app: Flask) -> None:
     from webapp.views import (
         appointments,
         booking,
+        bulk_actions,
         changes,
         channels,
+        deliveries,
+        incidents,
         login,
         notifications,
         overview,
         pauses,
+        policies,
         profile,
         reviews,
+        runs,
+        services,
         settings,
+        settlements,
         tokens,
         verifications,
         wishes,
@@ -63,12 +84,19 @@ def _register_screens(app: Flask) -> None:
         channels,
         wishes,
         reviews,
+        settlements,
+        bulk_actions,
         verifications,
+        deliveries,
         notifications,
         profile,
         settings,
         tokens,
         pauses,
+        policies,
+        services,
+        runs,
+        incidents,
     ):
         app.register_blueprint(screen.blueprint)
     _register_doors(app)
@@ -77,6 +105,7 @@ def _register_screens(app: Flask) -> None:
 def _register_doors(app: Flask) -> None:
     from webapp.views import calcom_webhook, health
     from webapp.views.api import appointments, changes, docs, entrance, lookups  # noqa: F401
+    from webapp.views.phone import door as phone
 
-    for door in (calcom_webhook, health, entrance, docs):
+    for door in (calcom_webhook, phone, health, entrance, docs):
         app.register_blueprint(door.blueprint)

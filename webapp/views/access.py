@@ -30,9 +30,16 @@ from webapp.views import htmx
 from webapp.views.words import gettext as _
 
 DOORS = frozenset(
-    {"static", "calcom_webhook.receive", "health.live", "health.ready", "api_docs.document"}
+    {
+        "static",
+        "calcom_webhook.receive",
+        "phone.receive",
+        "health.live",
+        "health.ready",
+        "api_docs.document",
+    }
 )
-"""For programs: no session; the webhook proves itself by signature and finds its company."""
+"""For programs: no session; who calls a webhook proves it by signature, and finds its company."""
 
 TOKEN_DOORS = frozenset({"api_v1"})
 """Blueprints for programs: all in them proves itself by a bearer token, and by nothing else."""
@@ -61,10 +68,16 @@ class Person:
     time_zone: str
     paused_at: datetime | None
     paused_by: str | None
+    managers_settle: bool
 
     @property
     def may_act(self) -> bool:
         return self.role in (Role.ADMIN, Role.MANAGER)
+
+    @property
+    def may_settle(self) -> bool:
+        """Findings may be settled by admins, and by managers unless the company took it away."""
+        return self.is_admin or (self.role is Role.MANAGER and self.managers_settle)
 
     @property
     def is_admin(self) -> bool:
@@ -76,7 +89,12 @@ def register(app: Flask) -> None:
     app.before_request(_refuse_nul)
     app.before_request(_admit)
     app.teardown_request(_leave)
-    app.context_processor(lambda: {"person": current_person()})
+    app.context_processor(_describe_reader)
+
+
+def _describe_reader() -> dict[str, Any]:
+    person = current_person()
+    return {"person": person, "may_settle": person is not None and may_settle(person)}
 
 
 def _refuse_nul() -> None:
@@ -152,11 +170,28 @@ def is_id(text: str) -> bool:
 
 
 def acting(view: Callable[P, R]) -> Callable[P, R]:
-    """Admins and managers only: book, move, cancel, retry and settle."""
+    """Admins and managers only: book, move, cancel, verify."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         if not require_person().may_act:
+            abort(403)
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+def may_settle(person: Person) -> bool:
+    """Who settles findings: admins, and managers unless a policy took it away (S12.3)."""
+    return person.may_settle
+
+
+def settlers_only(view: Callable[P, R]) -> Callable[P, R]:
+    """Retry, settle, dismiss; singly or in bulk."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not may_settle(require_person()):
             abort(403)
         return view(*args, **kwargs)
 
@@ -250,6 +285,7 @@ def _as_person(user: User, company: Company) -> Person:
         time_zone=company.time_zone,
         paused_at=company.paused_at,
         paused_by=company.paused_by,
+        managers_settle=company.managers_settle,
     )
 
 

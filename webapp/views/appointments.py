@@ -12,14 +12,21 @@ from webapp.extensions import db
 from webapp.jobs.queues import enqueue_push, enqueue_verification
 from webapp.models.appointment import Appointment
 from webapp.models.discrepancy import Discrepancy
-from webapp.models.history import HistoryEvent, timeline
 from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
 from webapp.models.user import User
+from webapp.sync.mailing import foresee_mail_of_pushing_again
 from webapp.sync.review import push_again, request_retry
 from webapp.sync.verify import request_verification
 from webapp.views import htmx
-from webapp.views.access import LARGEST_ID, acting, company_zone, find_or_404, require_person
+from webapp.views.access import (
+    LARGEST_ID,
+    acting,
+    company_zone,
+    find_or_404,
+    require_person,
+    settlers_only,
+)
 from webapp.views.appointment_list import (
     PERIODS,
     SYNC_GROUPS,
@@ -29,7 +36,10 @@ from webapp.views.appointment_list import (
 from webapp.views.pages import render_page
 from webapp.views.paging import Cursor, fetch_page
 from webapp.views.progress import is_being_worked_on, poll_seconds
+from webapp.views.timeline_entries import Entry, timeline_entries
 from webapp.views.words import gettext as _
+
+MOST_FINDINGS = 20
 
 blueprint = Blueprint("appointments", __name__, url_prefix="/appointments")
 
@@ -73,7 +83,7 @@ def verify(appointment_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/<int:appointment_id>/retries")
-@acting
+@settlers_only
 def retry(appointment_id: int) -> ResponseReturnValue:
     appointment = find_or_404(Appointment, appointment_id)
     person = require_person()
@@ -86,15 +96,19 @@ def retry(appointment_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/<int:appointment_id>/pushes")
-@acting
+@settlers_only
 def confirm_push(appointment_id: int) -> ResponseReturnValue:
+    appointment = find_appointment(appointment_id)
     return render_confirmation(
-        "pushes", find_appointment(appointment_id), back=_back_to(appointment_id)
+        "pushes",
+        appointment,
+        back=_back_to(appointment_id),
+        mail=foresee_mail_of_pushing_again(db.session(), appointment),
     )
 
 
 @blueprint.post("/<int:appointment_id>/pushes")
-@acting
+@settlers_only
 def push(appointment_id: int) -> ResponseReturnValue:
     appointment = find_or_404(Appointment, appointment_id)
     person = require_person()
@@ -123,19 +137,16 @@ def find_appointment(appointment_id: int) -> Appointment:
 def describe(appointment_id: int) -> dict[str, Any]:
     """Everything the page of one appointment shows."""
     appointment = find_appointment(appointment_id)
-    events = timeline(db.session(), appointment_id)
-    discrepancy = db.session.scalar(
-        select(Discrepancy).where(
-            Discrepancy.company_id == require_company_id(),
-            Discrepancy.appointment_id == appointment_id,
-            Discrepancy.resolved_at.is_(None),
-        )
-    )
+    entries = timeline_entries(db.session(), appointment_id)
+    findings = _findings(appointment_id)
+    discrepancy = next((each for each in findings if each.is_open), None)
+    settled = [each for each in findings if not each.is_open]
     return {
         "appointment": appointment,
         "discrepancy": discrepancy,
-        "events": events,
-        "people": _names(events),
+        "settled": settled,
+        "entries": entries,
+        "people": _names(entries, settled),
         "is_working": is_being_worked_on(appointment),
         "poll_seconds": poll_seconds(appointment, clock.now()),
     }
@@ -143,7 +154,7 @@ def describe(appointment_id: int) -> dict[str, Any]:
 
 def render_confirmation(name: str, appointment: Appointment, **context: Any) -> str:
     """A question before something that mails the customer: a page, or under htmx a dialog."""
-    context = {"discrepancy_id": None, "appointment": appointment, "question": name, **context}
+    context = {"appointment": appointment, "question": name, **context}
     if htmx.is_htmx():
         return render_template(f"appointments/_{name}.html", in_dialog=True, **context)
     return render_page("appointments/confirm.html", in_dialog=False, **context)
@@ -166,9 +177,26 @@ def _back_to(appointment_id: int) -> str:
     return url_for("appointments.show", appointment_id=appointment_id)
 
 
-def _names(events: list[HistoryEvent]) -> dict[int, str]:
+def _findings(appointment_id: int) -> list[Discrepancy]:
+    """What was ever found about it, newest first: how it was settled is for the reader too."""
+    query = (
+        select(Discrepancy)
+        .where(
+            Discrepancy.company_id == require_company_id(),
+            Discrepancy.appointment_id == appointment_id,
+        )
+        .order_by(Discrepancy.id.desc())
+        .limit(MOST_FINDINGS)
+    )
+    return list(db.session.scalars(query))
+
+
+def _names(entries: list[Entry], settled: list[Discrepancy]) -> dict[int, str]:
     """Who did it, by user id."""
-    user_ids = {event.user_id for event in events if event.user_id is not None}
+    user_ids = {entry.user_id for entry in entries} | {
+        finding.resolved_by_user_id for finding in settled
+    }
+    user_ids.discard(None)
     if not user_ids:
         return {}
     query = select(User.id, User.name).where(

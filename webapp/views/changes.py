@@ -7,12 +7,14 @@ from webapp import clock
 from webapp.extensions import db
 from webapp.jobs.queues import enqueue_push
 from webapp.models.appointment import Appointment, Origin
+from webapp.models.intent import IntentKind
 from webapp.sync.booking import (
     BookingRefused,
     Change,
     cancel_appointment,
     reschedule_appointment,
 )
+from webapp.sync.mailing import foresee_mail
 from webapp.views import htmx
 from webapp.views.access import acting, company_zone, require_person
 from webapp.views.appointments import find_appointment, render_confirmation
@@ -22,6 +24,8 @@ from webapp.views.wording import REFUSALS
 from webapp.views.words import gettext as _
 
 blueprint = Blueprint("changes", __name__, url_prefix="/appointments")
+
+KINDS = {"reschedulings": IntentKind.RESCHEDULE, "cancellations": IntentKind.CANCEL}
 
 
 @blueprint.get("/<int:appointment_id>/reschedulings")
@@ -109,7 +113,13 @@ def _cancel(form: CancellationForm, appointment: Appointment) -> Change | None:
 
 
 def _ask(name: str, appointment: Appointment, form: TimeForm | CancellationForm) -> str:
-    return render_confirmation(name, appointment, form=form, back=_address_of(appointment.id))
+    return render_confirmation(
+        name,
+        appointment,
+        form=form,
+        back=_address_of(appointment.id),
+        mail=foresee_mail(db.session(), appointment, KINDS[name]),
+    )
 
 
 def _address_of(appointment_id: int) -> str:

@@ -22,7 +22,15 @@ _WAIT_OR_RETRY = _l(
 _CHANGE_THE_TIME = _l(
     "Check the calendar on Cal.com, then move the appointment to a free time or cancel it."
 )
-_COMPARE = _l("Compare both sides, put the wrong one right, then press Retry to have it verified.")
+_COMPARE = _l("Compare both sides, then take Cal.com's version or keep ours.")
+
+_NOT_ALLOWED = Explanation(
+    _l("Cal.com takes your company's API key, but does not allow this change with it."),
+    _l(
+        "Check on Cal.com that the service's event type belongs to the account whose API key is"
+        " set here, then push again."
+    ),
+)
 
 EXPLANATIONS = {
     "TIMEOUT": Explanation(
@@ -35,6 +43,10 @@ EXPLANATIONS = {
         _l("Cal.com is taking no more requests from this account for the moment."),
         _l("Nothing to do: Lockstep waits until Cal.com's limit is reset and goes on by itself."),
     ),
+    "LISTING_LAGS": Explanation(
+        _l("An earlier try may have reached Cal.com, whose lists may not show it yet."),
+        _l("Nothing to do: Lockstep looks again in a moment, so that nothing is booked twice."),
+    ),
     "CIRCUIT_OPEN": Explanation(
         _l("Cal.com failed several times in a row, so Lockstep is pausing before it tries again."),
         _l("Nothing to do: it goes on by itself as soon as Cal.com answers."),
@@ -46,24 +58,37 @@ EXPLANATIONS = {
             " waits then goes on by itself."
         ),
     ),
+    "HTTP_401": _NOT_ALLOWED,
+    "HTTP_403": _NOT_ALLOWED,
+    "HTTP_498": _NOT_ALLOWED,
     "HTTP_409": Explanation(
-        _l("Cal.com says that another booking is in the way."), _CHANGE_THE_TIME
+        _l("Cal.com says that another booking is in the way, or that all seats are taken."),
+        _CHANGE_THE_TIME,
     ),
     "SLOT_UNAVAILABLE": Explanation(
-        _l("The time is not free on Cal.com, or it is outside the working hours set there."),
+        _l(
+            "The time is not free on Cal.com, is past, too soon or too far away, or lies outside"
+            " the working hours set there."
+        ),
         _CHANGE_THE_TIME,
     ),
     "HTTP_400": Explanation(
-        _l("Cal.com refused the booking, for example because the time is past or too soon."),
-        _l("Move the appointment to another time, or cancel it and book anew."),
+        _l("Cal.com refused the change: it does not accept something in it."),
+        _l(
+            "Check the customer's details and the questions that the event type asks on Cal.com,"
+            " then push again. If it stays, move the appointment, or cancel it and book anew."
+        ),
     ),
     "HTTP_404": Explanation(
         _l("Cal.com no longer knows the booking or the event type of this service."),
         _l("Check on Cal.com that the service's event type still exists, then push again."),
     ),
     "HTTP_422": Explanation(
-        _l("Cal.com found something in the booking that it cannot accept."),
-        _l("Check the customer's e-mail and phone number, then push again."),
+        _l("Cal.com found something in the booking that it cannot accept, or nobody to host it."),
+        _l(
+            "Check the customer's e-mail and phone number, and on Cal.com that the event type has"
+            " a host; then push again."
+        ),
     ),
     "HTTP_4XX": Explanation(
         _l("Cal.com refused the request."),
@@ -81,18 +106,22 @@ EXPLANATIONS = {
         _l("The appointment exists here, but Cal.com has no booking for it."),
         _l(
             "If it is still meant to take place, push it again. If it was cancelled on Cal.com,"
-            " cancel it here too."
+            " take Cal.com's version: that cancels it here too."
         ),
     ),
     "ORPHANED_CALCOM": Explanation(
         _l("The booking exists on Cal.com; no appointment here belonged to it."),
-        _l("Check with the customer. Press Retry to have it verified as it now stands here."),
+        _l("Check with the customer, then adopt it or cancel it on Cal.com."),
     ),
     "DATA_MISMATCH": Explanation(
         _l("The appointment here and the booking on Cal.com no longer say the same."), _COMPARE
     ),
     "VERIFICATION_ERROR": Explanation(
         _l("Cal.com could not be asked whether both sides agree."), _WAIT_OR_RETRY
+    ),
+    "VERIFICATION_UNTRUSTED": Explanation(
+        _l("What Cal.com showed could not be believed, so nothing was flagged."),
+        _l("Look at the incident: run the verification again, or confirm what was found."),
     ),
 }
 UNKNOWN = Explanation(

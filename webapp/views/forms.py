@@ -14,9 +14,10 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
-from wtforms.validators import DataRequired, EqualTo, Length, Optional, ValidationError
+from wtforms.validators import AnyOf, DataRequired, EqualTo, Length, Optional, ValidationError
 
 from webapp.models.api_token import Scope
+from webapp.models.company import FieldPolicy, UnclaimedPolicy
 from webapp.models.user import MIN_PASSWORD_LENGTH
 from webapp.views.access import company_zone
 from webapp.views.local_time import TimeDoesNotExist, instant_of, parse_day, parse_time
@@ -48,6 +49,10 @@ def _stripped(text: str | None) -> str | None:
 
 def _no_longer_than(characters: int) -> Length:
     return Length(max=characters, message=_l("At most %(max)d characters."))
+
+
+def _one_of(*values: str) -> AnyOf:
+    return AnyOf(values, message=_l("Choose one of these."))
 
 
 class LoginForm(Form):
@@ -107,7 +112,24 @@ class ReschedulingForm(TimeForm):
     reason = StringField(_l("Reason"), [Optional(), _no_longer_than(LONGEST_REASON)])
 
 
-class CancellationForm(Form):
+class ReasonForm(Form):
+    """What both forms below have in common."""
+
+    reason: StringField
+
+
+class DismissalForm(ReasonForm):
+    reason = StringField(
+        _l("Reason"),
+        [
+            DataRequired(_l("Give a reason; your colleagues read it.")),
+            _no_longer_than(LONGEST_REASON),
+        ],
+        filters=[_stripped],
+    )
+
+
+class CancellationForm(ReasonForm):
     reason = StringField(
         _l("Reason"),
         [
@@ -116,6 +138,15 @@ class CancellationForm(Form):
         ],
         filters=[_stripped],
     )
+
+
+class PoliciesForm(Form):
+    """What a company decides; the page has the words for it."""
+
+    start_policy = StringField(validators=[_one_of(*FieldPolicy)])
+    status_policy = StringField(validators=[_one_of(*FieldPolicy)])
+    unclaimed_policy = StringField(validators=[_one_of(*UnclaimedPolicy)])
+    managers_settle = StringField(validators=[_one_of("yes", "no")])
 
 
 class ConfirmedForm(Form):

@@ -1,6 +1,6 @@
 """The inbox: what the reader was told, unread first, straight to the item."""
 
-from flask import Blueprint, abort, flash, render_template, request, url_for
+from flask import Blueprint, Flask, abort, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, case, select, update
 
@@ -12,6 +12,7 @@ from webapp.views import htmx
 from webapp.views.access import find_or_404, require_person
 from webapp.views.pages import count_unread, render_page
 from webapp.views.paging import Cursor, behind, fetch_page, parse_cursor
+from webapp.views.wording import NOTIFICATION_PAGES
 from webapp.views.words import gettext as _
 
 blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
@@ -43,7 +44,7 @@ def badge() -> ResponseReturnValue:
 @blueprint.get("/<int:notification_id>")
 def show(notification_id: int) -> ResponseReturnValue:
     """Where a link in a mail or chat message leads: straight to what it is about."""
-    return htmx.see_other(_address_of(_find(notification_id, of_channels=True)))
+    return htmx.see_other(address_of(_find(notification_id, of_channels=True)))
 
 
 @blueprint.post("/<int:notification_id>/reading")
@@ -52,7 +53,7 @@ def read(notification_id: int) -> ResponseReturnValue:
     item.read_at = item.read_at or clock.now()
     db.session.commit()
     if "open" in request.form:
-        return htmx.see_other(_address_of(item))
+        return htmx.see_other(address_of(item))
     if htmx.is_htmx():
         return render_template("notifications/_read.html", item=item, unread=count_unread())
     return htmx.see_other(url_for(".index"))
@@ -85,14 +86,22 @@ def _find(notification_id: int, *, of_channels: bool = False) -> Notification:
     return item if is_own or (of_channels and item.channel_id is not None) else abort(404)
 
 
-def _address_of(item: Notification) -> str:
+def register(app: Flask) -> None:
+    app.add_template_filter(address_of)
+
+
+def address_of(item: Notification) -> str:
+    """Where what it tells of can be seen."""
     if item.appointment_id is not None:
         return url_for("appointments.show", appointment_id=item.appointment_id)
+    bulk_id = item.parameters.get("bulk_id")
+    if bulk_id is not None:
+        return url_for("bulk_actions.show", bulk_action_id=bulk_id)
     if item.subject == MANY:
         return url_for("reviews.index", type=item.type.value)
     if item.type is NotificationType.CHANNEL_FAILED and require_person().is_admin:
         return url_for("channels.index")
-    return url_for("overview.show")
+    return url_for(NOTIFICATION_PAGES.get(item.type, "overview.show"))
 
 
 def _cursor_of(item: Notification) -> Cursor:

@@ -15,6 +15,7 @@ from webapp.insight.stats import count_cards, window_first_day
 from webapp.models.appointment import LIVE, Appointment
 from webapp.models.company import Company, ConnectionState
 from webapp.models.history import HistoryEvent
+from webapp.models.incident import open_incidents
 from webapp.models.run import latest_run
 from webapp.models.tenancy import require_company_id
 from webapp.views.access import company_zone
@@ -43,6 +44,7 @@ def show() -> ResponseReturnValue:
         company=company,
         is_broken=company.connection_state is ConnectionState.BROKEN,
         run=latest_run(db.session()),
+        incidents=open_incidents(db.session()),
         activity=_latest_activity(),
         upcoming=_next_appointments(),
     )

@@ -8,12 +8,13 @@ from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
 from webapp import clock
-from webapp.models.discrepancy import Resolution
+from webapp.models.discrepancy import Action, Resolution
 from webapp.models.history import EventKind, HistoryEvent
+from webapp.sync.policies import Remedy
 from webapp.views.evidence import differences
 from webapp.views.explanations import explain
 from webapp.views.formats import ago, exact, instant_from
-from webapp.views.wording import RESOLUTIONS
+from webapp.views.wording import ACTIONS, RESOLUTIONS
 from webapp.views.words import gettext as _
 
 
@@ -46,7 +47,12 @@ MARKS = {
     EventKind.RETRY_REQUESTED: Mark(_l("Retry asked for"), "refresh", "blue"),
     EventKind.VERIFY_REQUESTED: Mark(_l("Verification asked for"), "eye", "blue"),
     EventKind.PUSH_REQUESTED: Mark(_l("Pushing again asked for"), "upload", "blue"),
+    EventKind.HEALED: Mark(_l("Put right by itself"), "sparkles", "green"),
+    EventKind.SETTLEMENT_REQUESTED: Mark(_l("Settling asked for"), "arrows-diff", "blue"),
     EventKind.RESOLVED: Mark(_l("Settled"), "circle-check", "green"),
+    EventKind.FOUND_THERE: Mark(_l("Found on Cal.com, not here"), "cloud", "red"),
+    EventKind.ADOPTED: Mark(_l("Found on Cal.com and taken over"), "cloud", "blue"),
+    EventKind.RECOGNISED: Mark(_l("Its booking was found on Cal.com"), "search", "green"),
     EventKind.WEBHOOK_APPLIED: Mark(_l("Cal.com reported a change"), "webhook", "blue"),
     EventKind.ECHO_SUPPRESSED: Mark(
         _l("Cal.com echoed our own change: nothing done"), "webhook", "secondary"
@@ -61,11 +67,21 @@ OPERATIONS: dict[str, LazyString] = {
     "cancel": _l("Booking cancelled."),
     "none": _l("It was as wished already."),
 }
+WISHES: dict[str, LazyString] = {
+    "create": _l("The booking as it was first wanted was given up."),
+    "reschedule": _l("The earlier move was given up."),
+    "cancel": _l("The cancellation was given up."),
+}
+
+HEALED: dict[str, LazyString] = {
+    Remedy.FOLLOW: _l("By your company's policy, Cal.com's version was taken."),
+    Remedy.PUSH: _l("By your company's policy, ours is sent to Cal.com again."),
+    Remedy.CREATE: _l("It had never reached Cal.com, so it is sent again."),
+}
 
 
 def register(app: Flask) -> None:
     app.jinja_env.globals["MARKS"] = MARKS
-    app.add_template_filter(details)
 
 
 def details(event: HistoryEvent) -> list[str]:
@@ -88,6 +104,11 @@ def _moved(data: Mapping[str, Any]) -> list[str]:
 def _cancelled(data: Mapping[str, Any]) -> list[str]:
     reason = data.get("reason")
     return [_("Reason: %(reason)s", reason=reason)] if reason else []
+
+
+def _superseded(data: Mapping[str, Any]) -> list[str]:
+    wish = str(WISHES.get(str(data.get("wish")), ""))
+    return [wish, _reason(data)]
 
 
 def _pushed(data: Mapping[str, Any]) -> list[str]:
@@ -115,14 +136,36 @@ def _differed(data: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _healed(data: Mapping[str, Any]) -> list[str]:
+    remedy = data.get("remedy")
+    told = str(HEALED[str(remedy)]) if remedy in HEALED else ""
+    mailed = _("Cal.com mails the customer about it.") if data.get("mails") else ""
+    return [*_differed(data), told, mailed]
+
+
 def _resolved(data: Mapping[str, Any]) -> list[str]:
     known = data.get("resolution") in set(Resolution)
     label = str(RESOLUTIONS[Resolution(data["resolution"])]) if known else ""
-    return [label[:1].upper() + label[1:] + "."] if label else []
+    told = [label[:1].upper() + label[1:] + "."] if label else []
+    note = data.get("note")
+    return [*told, _("Reason: %(reason)s", reason=note)] if note else told
+
+
+def _missed(data: Mapping[str, Any]) -> list[str]:
+    cause = data.get("cause")
+    why = _("Our change could not be carried there: %(why)s", why=explain(cause).meaning)
+    return [_reason(data), why if cause else ""]
+
+
+def _asked_for(data: Mapping[str, Any]) -> list[str]:
+    known = data.get("action") in set(Action)
+    return [str(ACTIONS[Action(data["action"])].label)] if known else []
 
 
 def _reported(data: Mapping[str, Any]) -> list[str]:
-    return [str(data.get("trigger") or "")]
+    asked = _("The host asks to pick another time.") if data.get("asked_to_reschedule") else ""
+    read = _("Cal.com was asked for this.") if data.get("was_read") else ""
+    return [str(data.get("trigger") or ""), asked, read]
 
 
 def _reason(data: Mapping[str, Any]) -> str:
@@ -138,12 +181,16 @@ _TELLERS: dict[EventKind, Callable[[Mapping[str, Any]], list[str]]] = {
     EventKind.BOOKED: _booked,
     EventKind.RESCHEDULED: _moved,
     EventKind.CANCELLED: _cancelled,
+    EventKind.SUPERSEDED: _superseded,
     EventKind.PUSHED: _pushed,
     EventKind.PUSH_RETRIES: _postponed,
     EventKind.PUSH_WAITS: _postponed,
     EventKind.PUSH_FAILED: _failed,
     EventKind.VERIFICATION_FAILED: _failed,
     EventKind.MISMATCH: _differed,
+    EventKind.HEALED: _healed,
+    EventKind.MISSING: _missed,
+    EventKind.SETTLEMENT_REQUESTED: _asked_for,
     EventKind.RESOLVED: _resolved,
     EventKind.WEBHOOK_APPLIED: _reported,
     EventKind.ECHO_SUPPRESSED: _reported,

@@ -43,20 +43,20 @@ def create() -> ResponseReturnValue:
     return _render(TokenForm(), issued), 201
 
 
-@blueprint.get("/<int:token_id>/revocations")
+@blueprint.get("/<int:api_token_id>/revocations")
 @admins_only
-def confirm_revocation(token_id: int) -> ResponseReturnValue:
+def confirm_revocation(api_token_id: int) -> ResponseReturnValue:
     """A question first: it can't be undone, and whoever uses the token stands outside at once."""
-    token = find_or_404(ApiToken, token_id)
+    token = find_or_404(ApiToken, api_token_id)
     if htmx.is_htmx():
         return render_template("settings/_revocation.html", token=token)
     return render_page("settings/revocation.html", token=token)
 
 
-@blueprint.post("/<int:token_id>/revocations")
+@blueprint.post("/<int:api_token_id>/revocations")
 @admins_only
-def revoke(token_id: int) -> ResponseReturnValue:
-    token = find_or_404(ApiToken, token_id)
+def revoke(api_token_id: int) -> ResponseReturnValue:
+    token = find_or_404(ApiToken, api_token_id)
     is_revoked = revoke_token(
         db.session(), token.id, actor=Actor.USER, user_id=require_person().id, now=clock.now()
     )

@@ -9,16 +9,23 @@ from flask_babel import lazy_gettext as _l
 
 from webapp.models.api_token import Scope
 from webapp.models.appointment import AppointmentStatus, Origin
-from webapp.models.discrepancy import DiscrepancyType, Resolution
+from webapp.models.discrepancy import Action, DiscrepancyType, Resolution
+from webapp.models.notification import NotificationType
 from webapp.models.preference import MailWish
 from webapp.models.sync_state import SyncState
 from webapp.models.user import Role
 from webapp.notify.wording import TITLES, title_of
+from webapp.sync.policies import HeldBack
 
 
 class Badge(NamedTuple):
     label: LazyString
     colour: str
+    icon: str
+
+
+class Button(NamedTuple):
+    label: LazyString
     icon: str
 
 
@@ -45,6 +52,21 @@ DISCREPANCIES: dict[DiscrepancyType, LazyString] = {
     DiscrepancyType.VERIFICATION_ERROR: _l("Could not be verified"),
     DiscrepancyType.SYNC_FAILED: _l("Could not be sent to Cal.com"),
 }
+ACTIONS: dict[Action, Button] = {
+    Action.RETRY: Button(_l("Retry"), "refresh"),
+    Action.PUSH_AGAIN: Button(_l("Push again"), "upload"),
+    Action.TAKE_REMOTE: Button(_l("Take Cal.com's version"), "download"),
+    Action.KEEP_OURS: Button(_l("Keep ours"), "upload"),
+    Action.ADOPT: Button(_l("Adopt"), "link"),
+    Action.CANCEL_REMOTE: Button(_l("Cancel on Cal.com"), "calendar-x"),
+    Action.DISMISS: Button(_l("Dismiss"), "eye-off"),
+}
+NOTIFICATION_PAGES = {
+    NotificationType.WEBHOOK_SILENT: "deliveries.index",
+    NotificationType.VERIFICATION_UNTRUSTED: "incidents.index",
+}
+"""Where an item leads that is about no appointment; the overview where nothing is said."""
+
 ORIGINS: dict[Origin, LazyString] = {
     Origin.RETELL: _l("Telephone"),
     Origin.ADMIN: _l("This desk"),
@@ -67,6 +89,17 @@ RESOLUTIONS: dict[Resolution, LazyString] = {
     Resolution.CANCELLED_REMOTE: _l("settled by cancelling it on Cal.com"),
     Resolution.CHANGED: _l("settled by a later change"),
     Resolution.DISMISSED: _l("dismissed"),
+    Resolution.BY_POLICY: _l("settled by your company's policy"),
+}
+HELD_BACK: dict[str, LazyString] = {
+    HeldBack.POLICY: _l("The policy says to flag it."),
+    HeldBack.CONFLICT: _l("The policies for start and status contradict each other here."),
+    HeldBack.FAILED_PUSH: _l("A change made here could not be sent to Cal.com."),
+    HeldBack.CANCELLED_HERE: _l("It was cancelled here and is not brought back by itself."),
+    HeldBack.OVER: _l("It is over: completed or a no-show."),
+    HeldBack.PAST: _l("It has begun, so nothing can be pushed any more."),
+    HeldBack.NOT_OURS_TO_SAY: _l("Only Cal.com can confirm a booking."),
+    HeldBack.REPEATED: _l("It was put right within the last 24 hours already, and differs again."),
 }
 SCOPES: dict[Scope, LazyString] = {
     Scope.APPOINTMENTS_READ: _l("Read appointments with their customers, and services"),
@@ -93,13 +126,22 @@ REFUSALS: dict[str, LazyString] = {
 }
 
 
+def sentence(text: object) -> str:
+    """Our lower-case phrase as the beginning of a line."""
+    return str(text)[:1].upper() + str(text)[1:]
+
+
 def register(app: Flask) -> None:
     app.add_template_filter(title_of)
+    app.add_template_filter(sentence)
     app.jinja_env.globals.update(
         SYNC_STATES=SYNC_STATES,
         STATUSES=STATUSES,
         DISCREPANCIES=DISCREPANCIES,
+        ACTIONS=ACTIONS,
+        RESOLUTIONS=RESOLUTIONS,
         NOTIFICATIONS=TITLES,
         ORIGINS=ORIGINS,
         ROLES=ROLES,
+        HELD_BACK=HELD_BACK,
     )

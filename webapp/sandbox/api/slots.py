@@ -32,7 +32,7 @@ def list_slots() -> Response:
     if end - start > LONGEST_SEARCH:
         raise Refusal(400, "The range between start and end is too long")
     days: dict[str, list[Json]] = {}
-    for slot in [] if fault("empty_list") else _free_slots(event_type, start, end):
+    for slot in [] if fault("empty_list") is not None else _free_slots(event_type, start, end):
         local = slot.astimezone(zone)
         days.setdefault(local.date().isoformat(), []).append(_slot_body(local, event_type, old))
     return json_answer(success(dump({"slots": days} if old else days)))

@@ -13,6 +13,8 @@ from webapp.views.pages import render_page
 
 blueprint = Blueprint("api_docs", __name__, url_prefix="/api/v1")
 
+EXAMPLE = 'curl -H "Authorization: Bearer $TOKEN" {address}/appointments'
+
 
 @blueprint.get("/openapi.json")
 def document() -> ResponseReturnValue:
@@ -24,5 +26,5 @@ def show() -> ResponseReturnValue:
     return render_page(
         "api/docs.html",
         reference=reference.read(openapi_document()),
-        address=f"{settings().public_url}/api/v1",
+        example=EXAMPLE.format(address=f"{settings().public_url}/api/v1"),
     )

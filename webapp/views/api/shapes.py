@@ -104,8 +104,8 @@ class AppointmentQuery(Received):
         default_factory=list, max_length=10, description="One of these; may be repeated."
     )
     requires_review: QueryFlag | None = Field(None, description="Flagged for a person, or not.")
-    service_id: QueryId | None = None
-    customer_id: QueryId | None = None
+    service_id: QueryId | None = Field(None, description="For this service.")
+    customer_id: QueryId | None = Field(None, description="For this customer.")
     starts_from: Instant | None = Field(None, description="Starts then or later.")
     starts_before: Instant | None = Field(None, description="Starts earlier than that.")
     updated_since: Instant | None = Field(

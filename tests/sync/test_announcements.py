@@ -1,0 +1,151 @@
+"""The silence alarm: what reading shows and no webhook announced is counted, told, and over when
+the webhook is heard again (S4.4)."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from tests.desk import Desk, in_days
+from tests.factories import Tenant, make_delivery, make_person
+from tests.sync.test_receive import body_of, post
+from webapp import clock
+from webapp.extensions import db
+from webapp.models.company import Company
+from webapp.models.delivery import DeliveryStatus
+from webapp.models.notification import Notification
+from webapp.models.remote_change import (
+    Announcements,
+    RemoteChange,
+    RemoteChangeKind,
+    delete_changes_before,
+    recent_announcements,
+)
+from webapp.models.tenancy import as_company
+from webapp.sync.announcements import USUAL_ALARM, SeenChange, note_changes
+
+TEN_MINUTES = timedelta(minutes=10)
+
+
+@pytest.fixture
+def tenant(desk: Desk) -> Tenant:
+    """A company whose webhook was heard of a day ago."""
+    make_delivery(
+        desk.company, received_at=clock.now() - timedelta(days=2), status=DeliveryStatus.IGNORED
+    )
+    return desk.company
+
+
+def seen(
+    number: int, at: datetime, kind: RemoteChangeKind = RemoteChangeKind.CANCELLED
+) -> SeenChange:
+    return SeenChange(f"seen{number:018}", kind, at)
+
+
+def note(tenant: Tenant, *changes: SeenChange) -> Announcements | None:
+    with as_company(tenant.id):
+        figures = note_changes(db.session(), changes, now=clock.now(), alarm=USUAL_ALARM)
+        db.session.commit()
+    return figures
+
+
+def is_silent(tenant: Tenant) -> bool:
+    with as_company(tenant.id):
+        return db.session.get_one(Company, tenant.id).webhook_silent_since is not None
+
+
+def told(tenant: Tenant) -> list[tuple[str, bool, object]]:
+    with as_company(tenant.id):
+        rows = db.session.scalars(select(Notification))
+        return [(row.type.value, row.closed_at is None, row.parameters["missed"]) for row in rows]
+
+
+def test_three_unannounced_changes_are_told_once_and_the_next_webhook_ends_it(
+    desk: Desk, tenant: Tenant, client: FlaskClient
+) -> None:
+    make_person(tenant)
+    earlier = clock.now() - TEN_MINUTES
+
+    assert note(tenant, seen(1, earlier), seen(2, earlier)) == (0, 2)
+    assert not is_silent(tenant)
+    assert note(tenant, *(seen(each, earlier) for each in (1, 2, 3))) == (0, 3)
+    assert is_silent(tenant)
+    note(tenant, seen(4, earlier))
+    assert told(tenant) == [("webhook_silent", True, 3)]
+
+    post(client, desk, body_of("PING"))
+    desk.work()
+
+    assert not is_silent(tenant)
+    assert told(tenant) == [("webhook_silent", False, 3)]
+    note(tenant, seen(5, earlier))
+    assert not is_silent(tenant), "what was missed before it was heard again is over"
+
+
+def test_a_change_that_a_delivery_announced_is_no_miss(tenant: Tenant) -> None:
+    earlier = clock.now() - TEN_MINUTES
+    uids = [seen(each, earlier).uid for each in (1, 2, 3)]
+    for uid, trigger in zip(
+        uids, ("BOOKING_CANCELLED", "BOOKING_REJECTED", "BOOKING_CREATED"), strict=True
+    ):
+        make_delivery(tenant, booking_uid=uid, trigger=trigger, status=DeliveryStatus.IGNORED)
+
+    figures = note(tenant, *(seen(each, earlier) for each in (1, 2, 3)))
+
+    assert figures == (2, 1), "that it was created doesn't announce that it was cancelled"
+
+
+def test_a_webhook_has_its_time_to_be_late(tenant: Tenant) -> None:
+    assert note(tenant, *(seen(each, clock.now()) for each in (1, 2, 3))) is None
+    assert not is_silent(tenant)
+
+    clock.advance(TEN_MINUTES)
+
+    assert note(tenant) == (0, 3)
+    assert is_silent(tenant)
+
+
+def test_what_changed_before_there_was_a_webhook_is_none_of_its_misses(tenant: Tenant) -> None:
+    long_ago = clock.now() - timedelta(days=30)
+    assert note(tenant, *(seen(each, long_ago) for each in range(9))) is None
+
+
+def test_a_few_misses_among_many_announced_changes_are_shown_but_not_told(tenant: Tenant) -> None:
+    for _ in range(9):
+        make_delivery(tenant)
+    earlier = clock.now() - TEN_MINUTES
+
+    note(tenant, *(seen(each, earlier) for each in (1, 2, 3)))
+
+    assert not is_silent(tenant)
+    with as_company(tenant.id):
+        figures = recent_announcements(db.session(), clock.now(), 24)
+    assert figures == (9, 3)
+    assert figures.miss_rate == 0.25
+
+
+def test_many_changes_cost_as_many_statements_as_one(tenant: Tenant) -> None:
+    """The verification engine hands in whole pages."""
+    earlier = clock.now() - TEN_MINUTES
+    assert note(tenant, *(seen(each, earlier) for each in range(250))) == (0, 250)
+    assert note(tenant, *(seen(each, earlier) for each in range(250))) is None
+    with as_company(tenant.id):
+        assert len(db.session.scalars(select(RemoteChange)).all()) == 250
+        assert delete_changes_before(db.session(), earlier) == 0
+        assert delete_changes_before(db.session(), clock.now()) == 250
+
+
+def test_verification_notes_what_it_finds_moved_over_there(desk: Desk, tenant: Tenant) -> None:
+    appointment_id = desk.book(in_days(2))
+    desk.work()
+    uid = str(desk.appointment(appointment_id).calcom_v2_booking_id)
+    desk.cal.change(uid, "cancel", reason="Ill")
+
+    desk.verify_automatically(appointment_id)
+
+    with as_company(tenant.id):
+        row = db.session.scalars(select(RemoteChange)).one()
+        assert (row.uid, row.kind) == (uid, RemoteChangeKind.CANCELLED)
+        assert row.was_announced is False
+        assert row.appointment_id == appointment_id

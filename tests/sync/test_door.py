@@ -1,0 +1,155 @@
+"""Who gets through Cal.com's door, what is written down of those who don't, and what becomes of a
+delivery whose doubt can't be settled at once."""
+
+from datetime import timedelta
+
+from flask import current_app
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from tests.desk import Desk, in_days
+from tests.sync.test_receive import body_of, deliveries, post
+from tests.sync.test_triggers import booking, offset, seconds
+from webapp import clock
+from webapp.extensions import db
+from webapp.jobs.haste import Haste
+from webapp.models.appointment import AppointmentStatus
+from webapp.models.audit import AuditEntry
+from webapp.models.company import Company, Secret
+from webapp.models.tenancy import as_company
+
+
+def set_secrets(desk: Desk, current: str | None, previous: str | None) -> None:
+    with as_company(desk.company.id):
+        company = db.session.get_one(Company, desk.company.id)
+        vault = current_app.extensions["vault"]
+        company.set_secret(Secret.WEBHOOK_SECRET, current, vault)
+        company.set_secret(Secret.WEBHOOK_SECRET_PREVIOUS, previous, vault)
+        db.session.commit()
+
+
+def audited(desk: Desk) -> list[str]:
+    with as_company(desk.company.id):
+        return list(db.session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
+
+
+def test_two_secrets_open_the_door_during_a_rotation_and_a_withdrawn_one_no_longer(
+    desk: Desk, client: FlaskClient
+) -> None:
+    old, new = desk.company.webhook_secret, "the new secret"
+
+    def knock(uid: str, secret: str) -> int:
+        return int(post(client, desk, body_of("PING", uid=uid), secret=secret).status_code)
+
+    assert knock("before", old) == 200
+    assert knock("early", new) == 401
+    set_secrets(desk, new, old)
+    assert [knock("one", old), knock("two", new)] == [200, 200]
+    set_secrets(desk, new, None)
+    assert [knock("three", old), knock("four", new)] == [401, 200]
+    set_secrets(desk, None, None)
+    assert knock("five", new) == 401
+    assert len(deliveries(desk)) == 4
+
+
+def test_a_flood_of_bad_signatures_is_audited_once_in_a_while(
+    desk: Desk, client: FlaskClient
+) -> None:
+    for number in range(12):
+        assert post(client, desk, body_of("PING", n=number), secret="x").status_code == 401
+    assert audited(desk) == ["delivery.bad_signature"]
+
+    clock.advance(timedelta(minutes=11))
+    post(client, desk, body_of("PING"), secret="x")
+
+    assert audited(desk) == ["delivery.bad_signature"] * 2
+
+
+def test_what_is_signed_but_says_it_is_no_json_is_415(desk: Desk, client: FlaskClient) -> None:
+    raw = body_of("BOOKING_CREATED", uid="x")
+    for wrong in ("text/plain", "application/x-www-form-urlencoded", "application/jsonp"):
+        answer = post(client, desk, raw, **{"Content-Type": wrong})
+        assert (answer.status_code, answer.mimetype) == (415, "application/json")
+    assert deliveries(desk) == []
+    assert audited(desk) == ["delivery.not_json"]
+
+    good = "application/json; charset=utf-8"
+    assert post(client, desk, raw, **{"Content-Type": good}).status_code == 200
+
+
+def test_a_secret_that_cannot_be_opened_opens_nothing(desk: Desk, client: FlaskClient) -> None:
+    with as_company(desk.company.id):
+        company = db.session.get_one(Company, desk.company.id)
+        company.calcom_webhook_secret = "v1.gone.AAAA"
+        db.session.commit()
+
+    assert post(client, desk, body_of("PING")).status_code == 401
+
+
+def test_while_calcom_cannot_be_asked_a_doubtful_delivery_waits_and_then_takes_effect(
+    desk: Desk, client: FlaskClient
+) -> None:
+    made = desk.cal.book(eventTypeId=desk.company.event_type_id, start=in_days(3).isoformat())
+    moved = desk.cal.change(made["uid"], "reschedule", start=in_days(4).isoformat())
+    fields = {"uid": moved["uid"], "rescheduleUid": made["uid"]}
+    desk.cal.fail({"kind": "status", "status": 503, "operation": "bookings.get", "times": 2})
+
+    post(
+        client, desk, body_of("BOOKING_RESCHEDULED", **booking(desk, "ACCEPTED", seconds, **fields))
+    )
+    desk.work_through(10, step=5)
+    assert deliveries(desk) == [("BOOKING_RESCHEDULED", "received", "read_again")]
+    desk.work_through(200, step=20)
+
+    assert deliveries(desk) == [("BOOKING_RESCHEDULED", "applied", None)]
+    [appointment_id] = desk.appointments()
+    assert desk.appointment(appointment_id).starts_at == in_days(4)
+
+
+def test_a_delivery_that_can_never_be_settled_ends_as_failed(
+    desk: Desk, client: FlaskClient
+) -> None:
+    desk.cal.fail({"kind": "status", "status": 503, "operation": "bookings.get"})
+    unknown = booking(desk, "CANCELLED", offset)
+
+    post(client, desk, body_of("BOOKING_CANCELLED", **unknown))
+    desk.work_through(6000, step=300)
+
+    assert deliveries(desk) == [("BOOKING_CANCELLED", "failed", "calcom_not_readable")]
+
+
+def test_a_confirmation_without_our_key_is_not_imported_beside_our_own_create(
+    desk: Desk, client: FlaskClient
+) -> None:
+    """Stored over there, the answer lost, the first webhook too: only a look tells whose it is."""
+    desk.cal.fail(
+        {"kind": "reset_after", "operation": "bookings.create", "times": 1},
+        {"kind": "status", "status": 503, "operation": "bookings.list", "times": 2},
+    )
+    appointment_id = desk.book(in_days(2))
+    desk.work()
+    [theirs] = desk.cal.bookings()
+    start = in_days(2)
+    confirmed = booking(
+        desk,
+        "ACCEPTED",
+        seconds,
+        uid=theirs["uid"],
+        startTime=seconds(start),
+        endTime=seconds(start + timedelta(minutes=30)),
+        metadata={"videoCallUrl": "https://x"},
+    )
+
+    post(client, desk, body_of("BOOKING_CREATED", **confirmed))
+    desk.work_through(60, step=5)
+
+    assert desk.appointments() == [appointment_id]
+    row = desk.appointment(appointment_id)
+    assert (row.calcom_v2_booking_id, row.status) == (theirs["uid"], AppointmentStatus.CONFIRMED)
+    assert desk.cal.mails() == ["created"]
+
+
+def test_of_a_flood_only_so_many_are_handed_over_at_once() -> None:
+    haste = Haste(20)
+    allowed = sum(haste.allows() for _ in range(1000))
+    assert 20 <= allowed < 100

@@ -1,0 +1,1 @@
+"""The voice agent's door: signed requests in, sentences to read out."""

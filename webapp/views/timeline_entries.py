@@ -1,0 +1,139 @@
+"""An appointment's timeline: its history, every try at a change, every webhook about it, merged by
+time; where the sides were compared, what each of them said stands side by side (S6)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from webapp.models.appointment import Origin
+from webapp.models.delivery import Delivery, DeliveryStatus
+from webapp.models.history import EventKind, HistoryEvent, timeline
+from webapp.models.intent import Attempt, Intent, IntentKind
+from webapp.models.tenancy import require_company_id
+from webapp.views.evidence import Difference, differences
+from webapp.views.explanations import explain
+from webapp.views.timeline import MARKS, Mark, details
+from webapp.views.words import gettext as _
+
+MOST_TRIES = 100
+MOST_DELIVERIES = 100
+
+TRIES: dict[IntentKind, Mark] = {
+    IntentKind.CREATE: Mark(_l("Try to book on Cal.com"), "upload", "secondary"),
+    IntentKind.RESCHEDULE: Mark(_l("Try to move on Cal.com"), "upload", "secondary"),
+    IntentKind.CANCEL: Mark(_l("Try to cancel on Cal.com"), "upload", "secondary"),
+}
+CALLS: dict[str, LazyString] = {
+    "list": _l("looked through the bookings"),
+    "get": _l("read the booking"),
+    "create": _l("booked"),
+    "reschedule": _l("moved it"),
+    "cancel": _l("cancelled it"),
+}
+ARRIVED = Mark(_l("Webhook from Cal.com"), "webhook", "secondary")
+ARRIVALS: dict[DeliveryStatus, LazyString] = {
+    DeliveryStatus.RECEIVED: _l("It has not been worked off yet."),
+    DeliveryStatus.APPLIED: _l("It took effect."),
+    DeliveryStatus.IGNORED: _l("It changed nothing."),
+    DeliveryStatus.REFUSED: _l("It was refused."),
+    DeliveryStatus.FAILED: _l("It could not be worked off."),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the timeline; `fields` are what the sides said, where they were compared."""
+
+    at: datetime
+    mark: Mark
+    sentences: list[str]
+    fields: list[Difference] = field(default_factory=list)
+    user_id: int | None = None
+    origin: Origin = Origin.SYSTEM
+    rank: int = 0
+    """Which comes first of two at the same instant."""
+
+
+def timeline_entries(session: Session, appointment_id: int) -> list[Entry]:
+    """Everything that happened to an appointment, newest first."""
+    events = timeline(session, appointment_id)
+    told = {event.delivery_id for event in events}
+    found = [_of_event(event) for event in events]
+    found += _tries(session, appointment_id)
+    found += _arrivals(session, appointment_id, told)
+    return sorted(found, key=lambda entry: (entry.at, entry.rank), reverse=True)
+
+
+def _of_event(event: HistoryEvent) -> Entry:
+    is_comparison = event.kind is EventKind.MISMATCH
+    return Entry(
+        at=event.at,
+        mark=MARKS[event.kind],
+        sentences=[] if is_comparison else details(event),
+        fields=differences(event.data) if is_comparison else [],
+        user_id=event.user_id,
+        origin=event.origin,
+        rank=event.id,
+    )
+
+
+def _tries(session: Session, appointment_id: int) -> Iterator[Entry]:
+    rows = session.execute(
+        select(Attempt, Intent.kind)
+        .join(Intent, (Intent.company_id == Attempt.company_id) & (Intent.id == Attempt.intent_id))
+        .where(Intent.company_id == require_company_id(), Intent.appointment_id == appointment_id)
+        .order_by(Attempt.id.desc())
+        .limit(MOST_TRIES)
+    )
+    for attempt, kind in rows:
+        sentences = [_calls(attempt), _outcome(attempt)]
+        told = [sentence for sentence in sentences if sentence]
+        yield Entry(attempt.started_at, TRIES[kind], told, rank=-1)
+
+
+def _calls(attempt: Attempt) -> str:
+    names = [name for name in attempt.operations.split(",") if name]
+    if not names:
+        return ""
+    calls = ", ".join(str(CALLS.get(name, name)) for name in names)
+    return _("Asked Cal.com: %(calls)s.", calls=calls)
+
+
+def _outcome(attempt: Attempt) -> str:
+    match attempt.outcome:
+        case None:
+            return _("No end is known: it is under way, or its worker stopped.")
+        case "done":
+            return _("It went through.")
+        case "LEASE_LOST":
+            return _("Another worker had taken over: nothing of it was kept.")
+    code, status = attempt.outcome, attempt.http_status
+    if status is not None and str(status) not in code:
+        code = f"{code}, HTTP {status}"
+    meaning = str(explain(attempt.outcome).meaning)
+    return _("%(meaning)s (%(code)s)", meaning=meaning, code=code)
+
+
+def _arrivals(session: Session, appointment_id: int, told: set[int | None]) -> Iterator[Entry]:
+    """Webhooks about it that the history has no word of."""
+    rows = session.execute(
+        select(
+            Delivery.id, Delivery.received_at, Delivery.trigger, Delivery.status, Delivery.reason
+        )
+        .where(
+            Delivery.company_id == require_company_id(),
+            Delivery.appointment_id == appointment_id,
+        )
+        .order_by(Delivery.id.desc())
+        .limit(MOST_DELIVERIES)
+    )
+    for row in rows:
+        if row.id not in told:
+            why = f" ({row.reason})" if row.reason else ""
+            sentences = [f"{row.trigger}. {ARRIVALS[row.status]}{why}"]
+            yield Entry(row.received_at, ARRIVED, sentences, origin=Origin.CALCOM, rank=-1)
