@@ -12,6 +12,7 @@ from werkzeug.datastructures import ImmutableMultiDict
 
 from tests.contracts.filling import OWNED, Row
 from tests.factories import Tenant, make_token
+from webapp.models.notification import NotificationType
 from webapp.models.user import Role
 from webapp.views.access import is_door
 
@@ -72,8 +73,8 @@ WHO_MAY: dict[str, set[Role]] = {
     "channels.index": ADMINS,
     "channels.remove": ADMINS,
     "channels.retry": ADMINS,
-    "channels.test_channel": ADMINS,
-    "channels.test_mail": ADMINS,
+    "channels.probe_channel": ADMINS,
+    "channels.probe_mail": ADMINS,
     "deliveries.index": EVERYBODY,
     "deliveries.outcome": EVERYBODY,
     "deliveries.rehearse_one": ACTING,
@@ -144,6 +145,11 @@ IDS: dict[str, str] = {
 """What a form, a selection or a filter asks for that is the id of a row → its table."""
 
 TEXTS: dict[str, str] = {
+    **{type_.value: "daily" for type_ in NotificationType},
+    "address": "",
+    "enabled": "yes",
+    "mails_staff": "yes",
+    "types": "",
     "after": "",
     "age": "",
     "code": "",

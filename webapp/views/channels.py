@@ -106,14 +106,14 @@ def remove(chat_channel_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/channels/<int:chat_channel_id>/tests")
 @admins_only
-def test_channel(chat_channel_id: int) -> ResponseReturnValue:
+def probe_channel(chat_channel_id: int) -> ResponseReturnValue:
     channel = find_or_404(ChatChannel, chat_channel_id)
     return _send_test(user_id=None, channel_id=channel.id)
 
 
 @blueprint.post("/tests")
 @admins_only
-def test_mail() -> ResponseReturnValue:
+def probe_mail() -> ResponseReturnValue:
     """A test message to the reader's own address."""
     return _send_test(user_id=require_person().id, channel_id=None)
 
