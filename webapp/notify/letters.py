@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from webapp.models.notification import Notification
 from webapp.notify.wording import title_of
-from webapp.notify.words import gettext, ngettext
+from webapp.notify.words import gettext
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "mail"
 
@@ -75,7 +75,7 @@ def _subject(items: Sequence[Notification]) -> str:
         return gettext("Test message from Lockstep")
     first = items[0]
     if len(items) > 1:
-        return ngettext("Cal.com sync issue", "Cal.com sync issues: %(num)s", len(items))
+        return gettext("Cal.com sync issues: %(number)s", number=len(items))
     if first.appointment_id is not None:
         return gettext("Cal.com sync issue: appointment #%(id)s", id=first.appointment_id)
     return gettext("Cal.com sync issue: %(title)s", title=title_of(first))
