@@ -81,7 +81,7 @@ def test_what_waits_in_quiet_retries_goes_on_when_the_breaker_closes(
 ) -> None:
     desk.cal.fail({**TROUBLE, "operation": "bookings.create"})
     quiet = desk.book(in_days(9))
-    desk.work_through(130, step=10)
+    desk.work_through(170, step=10)
     desk.cal.heal()
     open_breaker(desk, redis)
     [intent] = desk.intents(quiet)
