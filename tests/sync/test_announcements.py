@@ -9,9 +9,11 @@ from sqlalchemy import select
 
 from tests.desk import Desk, in_days
 from tests.factories import Tenant, make_delivery, make_person
+from tests.filled import fill_calendar, move_there
 from tests.sync.test_receive import body_of, post
 from webapp import clock
 from webapp.extensions import db
+from webapp.jobs.inline import run_job
 from webapp.models.company import Company
 from webapp.models.delivery import DeliveryStatus
 from webapp.models.notification import Notification
@@ -22,8 +24,10 @@ from webapp.models.remote_change import (
     delete_changes_before,
     recent_announcements,
 )
+from webapp.models.run import RunScope
 from webapp.models.tenancy import as_company
 from webapp.sync.announcements import USUAL_ALARM, SeenChange, note_changes
+from webapp.sync.runs import start_run
 
 TEN_MINUTES = timedelta(minutes=10)
 
@@ -149,3 +153,20 @@ def test_verification_notes_what_it_finds_moved_over_there(desk: Desk, tenant: T
         assert (row.uid, row.kind) == (uid, RemoteChangeKind.CANCELLED)
         assert row.was_announced is False
         assert row.appointment_id == appointment_id
+
+
+def test_a_run_that_reads_what_no_webhook_told_finds_the_webhook_silent(
+    desk: Desk, tenant: Tenant
+) -> None:
+    pairs = fill_calendar(tenant, desk.cal, 3)
+    for pair in pairs:
+        move_there(tenant, desk.cal, pair)
+    clock.advance(TEN_MINUTES)
+
+    with as_company(tenant.id):
+        run_id = start_run(db.session(), scope=RunScope.FULL, now=clock.now())
+        db.session.commit()
+    assert run_id is not None
+    run_job("run", tenant.id, run_id)
+
+    assert is_silent(tenant)

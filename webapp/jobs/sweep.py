@@ -24,13 +24,14 @@ from webapp.sync.absences import (
     is_ours_suddenly_empty,
     record_absences,
 )
+from webapp.sync.announcements import note_changes
 from webapp.sync.catalog import request_comparison
 from webapp.sync.connection import mark_connected
 from webapp.sync.doubts import record_look, skip_look
 from webapp.sync.incidents import UNTRUSTED, raise_untrusted, recognise_account, settle_by_itself
 from webapp.sync.joining import LIVING
 from webapp.sync.listing import Page, read_by_change, read_by_start
-from webapp.sync.pages import PageFindings, record_page
+from webapp.sync.pages import PageFindings, announceable, record_page
 from webapp.sync.runs import (
     Ground,
     RunFacts,
@@ -278,6 +279,8 @@ class Sweep:
             **findings.figures,
             **steps,
         )
+        changes = announceable(findings.moved_there)
+        note_changes(db.session(), changes, now=clock.now(), alarm=patience().alarm)
         if findings.moved_there:
             sync_log().info("changes_read", run_id=run.id, changes=len(findings.moved_there))
 

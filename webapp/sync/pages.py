@@ -6,7 +6,7 @@ missing is said only at the end, when a later page may have shown it after all.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,8 +14,10 @@ from sqlalchemy.orm import Session
 
 from webapp.calcom.payloads import Booking
 from webapp.models.appointment import AppointmentStatus
+from webapp.models.remote_change import RemoteChangeKind
 from webapp.models.run import RunScope, SightingKind
 from webapp.models.sync_state import SyncState
+from webapp.sync.announcements import SeenChange
 from webapp.sync.joining import (
     DOUBT,
     Doubt,
@@ -45,6 +47,26 @@ class Change:
     kind: Branch
     appointment_id: int | None
     remote_updated_at: datetime | None
+
+
+KIND_OF_BRANCH = {
+    Branch.ONLY_THERE: RemoteChangeKind.CREATED,
+    Branch.MOVED_THERE: RemoteChangeKind.RESCHEDULED,
+    Branch.MOVED_ON_BOTH: RemoteChangeKind.RESCHEDULED,
+    Branch.CANCELLED_THERE: RemoteChangeKind.CANCELLED,
+    Branch.REJECTED_THERE: RemoteChangeKind.CANCELLED,
+    Branch.CONFIRMED_THERE: RemoteChangeKind.CONFIRMED,
+}
+"""What webhooks announce of what a reading shows."""
+
+
+def announceable(changes: Sequence[Change]) -> list[SeenChange]:
+    """The changes that a webhook should have told of, for `announcements.note_changes`."""
+    return [
+        SeenChange(each.uid, kind, each.remote_updated_at, each.appointment_id)
+        for each in changes
+        if each.remote_updated_at is not None and (kind := KIND_OF_BRANCH.get(each.kind))
+    ]
 
 
 @dataclass(slots=True)
