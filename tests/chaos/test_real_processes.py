@@ -104,11 +104,12 @@ def stop_in_the_middle(rush: Rush, workers: list[psutil.Process]) -> list[psutil
 def test_a_worker_killed_in_the_middle_of_two_hundred_pushes(
     machine: Machine, rush: Rush, child: str
 ) -> None:
-    rush.desk.cal.fail({"kind": "latency", "seconds": 0.1, "operation": "bookings.create"})
     workers = start_workers(machine)
     rush.begin()
     rush.wait_until_done(A_BEGINNING)
+    rush.desk.cal.fail({"kind": "latency", "seconds": 2.0, "operation": "bookings.create"})
     [its_child, other_child] = stop_in_the_middle(rush, workers)
+    rush.desk.cal.heal()
     held = rush.ids_in_flight()
     if child != "dies too":
         # Before its parent dies: Linux sends SIGHUP to what is left suspended.
@@ -116,7 +117,9 @@ def test_a_worker_killed_in_the_middle_of_two_hundred_pushes(
     kill_9(workers[0])
     killed_at = time.monotonic()
     if child == "sleeps beyond its lease":
+        assert eventually(lambda: not is_alive(workers[0]), 5)
         its_child.suspend()
+        assert eventually(lambda: its_child.status() == psutil.STATUS_STOPPED, 5)
     elif child == "dies too":
         kill_9(its_child)
     other_child.resume()

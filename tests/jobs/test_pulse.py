@@ -61,6 +61,22 @@ def test_what_a_dead_worker_held_goes_ahead_of_what_waits(desk: Desk, redis: Red
     assert [job.args[1] for job in queue(PEOPLE, redis).jobs] == [held, *later]
 
 
+def test_it_does_so_too_where_a_second_job_of_it_stands_further_back(
+    desk: Desk, redis: Redis
+) -> None:
+    """A beat that came by while the row was being claimed has left one there."""
+    held = desk.intents(desk.book(in_days(2)))[0].id
+    later = desk.intents(desk.book(in_days(3)))[0].id
+    enqueue_push(desk.company.id, later)
+    enqueue_push(desk.company.id, held)
+    desk.die_with_claim(held)
+    clock.advance(timedelta(seconds=settings().push_lease_seconds + 1))
+
+    pulse.beat(redis)
+
+    assert [job.args[1] for job in queue(PEOPLE, redis).jobs] == [held, later]
+
+
 def test_what_waits_for_its_retry_queues_up_behind_what_came_before(
     desk: Desk, redis: Redis
 ) -> None:

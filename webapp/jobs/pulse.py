@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from webapp import clock
 from webapp.extensions import db
-from webapp.jobs.queues import hand_over, job_id, waiting_job_ids
+from webapp.jobs.queues import hand_over, hand_over_first, job_id, waiting_job_ids
 from webapp.logs import log
 from webapp.models.crossing import DueRow, due_rows
 from webapp.models.tenancy import as_company
@@ -31,11 +31,11 @@ def beat(connection: Redis) -> int:
     db.session.rollback()
     if not rows:
         return 0
+    held = _held_by_the_dead(rows)
     waiting = waiting_job_ids(connection)
-    fresh = [row for row in rows if job_id(*row) not in waiting]
-    held = _held_by_the_dead(fresh)
-    handed = sum(hand_over(*row, connection=connection, at_front=True) for row in held)
-    handed += sum(hand_over(*row, connection=connection) for row in fresh if row not in held)
+    fresh = [row for row in rows if row not in held and job_id(*row) not in waiting]
+    handed = sum(hand_over(*row, connection=connection) for row in fresh)
+    handed += sum(hand_over_first(*row, connection=connection) for row in held)
     if handed:
         log("pulse").info("handed_over", rows=handed)
     return handed
