@@ -18,7 +18,6 @@ from tests.factories import (
     make_bulk_action,
     make_customer,
     make_discrepancy,
-    make_incident,
     make_notification,
     make_run,
 )
@@ -37,7 +36,6 @@ def finding(app: Flask, company: Tenant, admin: Person) -> int:
         appointment = make_appointment(company, state=SyncState.ORPHANED_LOCAL, flagged=True)
         make_notification(admin, appointment)
         make_run(company, is_running=True, expected_count=10, compared_count=4)
-        make_incident(company, evidence={"sample": [appointment]})
         finding = make_discrepancy(
             company, appointment, type_=DiscrepancyType.ORPHANED_LOCAL, code="ORPHANED_LOCAL"
         )

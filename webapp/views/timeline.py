@@ -82,6 +82,7 @@ HEALED: dict[str, LazyString] = {
 
 def register(app: Flask) -> None:
     app.jinja_env.globals["MARKS"] = MARKS
+    app.add_template_filter(details)
 
 
 def details(event: HistoryEvent) -> list[str]:
