@@ -14,12 +14,13 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from pytest_socket import socket_allow_hosts
 from redis import Redis
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine
 
+from tests.emptying import empty_tables
 from tests.factories import Person, Tenant, make_company, make_person
 from webapp import clock, create_app
 from webapp.embedded import Servers, running_servers
-from webapp.extensions import Base, limiter
+from webapp.extensions import limiter
 from webapp.models.user import Role
 from webapp.sandbox.server import RunningSandbox, running_sandbox
 from webapp.settings import Settings
@@ -94,9 +95,8 @@ def redis(servers: Servers) -> Iterator[Redis]:
 @pytest.fixture
 def app(migrated_app: Flask, owner_engine: Engine, redis: Redis) -> Iterator[Flask]:
     """The application over empty tables, with the clock put right again at the end."""
-    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
     with owner_engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+        empty_tables(connection)
     with migrated_app.app_context():
         limiter.reset()
     with clock.restored():
