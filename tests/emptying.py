@@ -12,8 +12,9 @@ MOST_DELETED = 500
 def empty_tables(connection: Connection) -> None:
     """Remove every row as the owner of the tables; ids begin at one again."""
     names = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    most = MOST_DELETED + 1
     counts = " UNION ALL ".join(
-        f"SELECT '{name}', count(*) FROM (SELECT 1 FROM {name} LIMIT {MOST_DELETED + 1}) AS first_rows"
+        f"SELECT '{name}', count(*) FROM (SELECT 1 FROM {name} LIMIT {most}) AS first_rows"
         for name in names
     )
     filled = {name: count for name, count in connection.execute(text(counts)) if count}
