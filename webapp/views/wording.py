@@ -14,7 +14,8 @@ from webapp.models.notification import NotificationType
 from webapp.models.preference import MailWish
 from webapp.models.sync_state import SyncState
 from webapp.models.user import Role
-from webapp.notify.wording import TITLES, title_of
+from webapp.notify.wording import TITLES as NOTIFICATIONS
+from webapp.notify.wording import title_of
 from webapp.sync.policies import HeldBack
 
 
@@ -140,7 +141,7 @@ def register(app: Flask) -> None:
         DISCREPANCIES=DISCREPANCIES,
         ACTIONS=ACTIONS,
         RESOLUTIONS=RESOLUTIONS,
-        NOTIFICATIONS=TITLES,
+        NOTIFICATIONS=NOTIFICATIONS,
         ORIGINS=ORIGINS,
         ROLES=ROLES,
         HELD_BACK=HELD_BACK,
