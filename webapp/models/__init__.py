@@ -4,6 +4,7 @@ from webapp.models import (  # noqa: F401
     api_token,
     appointment,
     audit,
+    audit_seal,
     bulk,
     chat_channel,
     company,
