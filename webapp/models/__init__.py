@@ -11,6 +11,7 @@ from webapp.models import (  # noqa: F401
     customer,
     delivery,
     discrepancy,
+    heartbeat,
     history,
     idempotency_key,
     incident,
