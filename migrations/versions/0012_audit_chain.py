@@ -6,7 +6,7 @@ from alembic import op
 from webapp.models.walls import CURRENT_COMPANY, define_crossing, drop_crossings, wall_off
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
