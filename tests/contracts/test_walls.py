@@ -20,6 +20,7 @@ WITHOUT_COMPANY: dict[str, set[str]] = {"alembic_version": {"SELECT"}}
 """Tables that hold nothing of any company → what our role may do with them."""
 CROSSINGS = {
     "all_company_ids",
+    "company_of_access_link",
     "company_of_api_token",
     "company_of_phone_token",
     "company_of_slug",
@@ -31,6 +32,7 @@ CROSSINGS = {
     "login_by_email",
 }
 UNIQUE_OVER_ALL = {
+    "uq_access_links_token_hash",
     "uq_api_tokens_token_hash",
     "uq_booking_aliases_calcom_host_uid",
     "uq_companies_slug",
