@@ -41,6 +41,13 @@ NEEDS: dict[str, Row] = {
         "starts_at": lambda number: clock.now() + timedelta(hours=number),
         "ends_at": lambda number: clock.now() + timedelta(hours=number + 1),
     },
+    "access_links": {
+        "kind": "password",
+        "role": None,
+        "token_hash": lambda _number: os.urandom(32),
+        "email_folded": lambda number: f"{number}@link.test",
+        "expires_at": clock.now() + timedelta(days=1),
+    },
     "api_tokens": {"scopes": ["stats:read"], "token_hash": lambda _number: os.urandom(32)},
     "idempotency_keys": {"status": 201, "answer": {"body": "{}", "headers": {}}},
     "intents": {"status": "done", "finished_at": clock.now()},

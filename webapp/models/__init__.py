@@ -1,6 +1,7 @@
 """What is stored. Importing this package registers every table."""
 
 from webapp.models import (  # noqa: F401
+    access_link,
     api_token,
     appointment,
     audit,

@@ -67,6 +67,8 @@ def _register_screens(app: Flask) -> None:
         profile,
         reviews,
         runs,
+        service_forms,
+        service_syncs,
         services,
         settings,
         settlements,
@@ -95,6 +97,8 @@ def _register_screens(app: Flask) -> None:
         pauses,
         policies,
         services,
+        service_forms,
+        service_syncs,
         runs,
         incidents,
     ):

@@ -1,11 +1,14 @@
 """The forms that hold more than a button: their fields, and what is wrong with what was typed."""
 
+import re
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 from wtforms import (
+    BooleanField,
     Field,
     Form,
     PasswordField,
@@ -31,6 +34,7 @@ LONGEST_PASSWORD = 1024
 LONGEST_CHANNEL_NAME = 100
 LONGEST_ADDRESS = 1000
 LONGEST_TOKEN_NAME = 100
+MINUTES_OF_A_DAY = 1440
 
 TOKEN_LIVES: dict[str, LazyString] = {
     "30": _l("in 30 days"),
@@ -205,6 +209,61 @@ class PasswordForm(ConfirmedForm):
     repeated = PasswordField(
         _l("New password again"), [_REQUIRED, EqualTo("new", _l("The two are not the same."))]
     )
+
+
+class ServiceForm(Form):
+    """A service; numbers are typed, so that what makes no sense can be said beside its field."""
+
+    name = StringField(_l("Name"), [_REQUIRED, _no_longer_than(LONGEST_NAME)], filters=[_stripped])
+    duration = StringField(_l("Duration"), [_REQUIRED], filters=[_stripped])
+    buffer_before = StringField(_l("Buffer before"), default="0", filters=[_stripped])
+    buffer_after = StringField(_l("Buffer after"), default="0", filters=[_stripped])
+    price = StringField(_l("Price"), default="0", filters=[_stripped])
+    currency = StringField(_l("Currency"), default="EUR", filters=[_stripped])
+    is_offered = BooleanField(_l("Offered"), default=True)
+    event_type_id = StringField(_l("Cal.com event type ID"), filters=[_stripped])
+
+    def validate_duration(self, field: Field) -> None:
+        _check_number(field, least=1, most=MINUTES_OF_A_DAY)
+
+    def validate_buffer_before(self, field: Field) -> None:
+        _check_number(field, least=0, most=MINUTES_OF_A_DAY)
+
+    def validate_buffer_after(self, field: Field) -> None:
+        _check_number(field, least=0, most=MINUTES_OF_A_DAY)
+
+    def validate_event_type_id(self, field: Field) -> None:
+        if field.data:
+            _check_number(field, least=1, most=2**31 - 1)
+
+    def validate_price(self, field: Field) -> None:
+        if parse_price(field.data) is None:
+            raise ValidationError(_l("This is not a price. Example: 49.90"))
+
+    def validate_currency(self, field: Field) -> None:
+        if not re.fullmatch(r"[A-Za-z]{3}", field.data or ""):
+            raise ValidationError(_l("A currency has three letters. Example: EUR"))
+
+    @property
+    def wanted_event_type(self) -> int | None:
+        return int(self.event_type_id.data) if self.event_type_id.data else None
+
+
+def _check_number(field: Field, *, least: int, most: int) -> None:
+    text = field.data or "0"
+    if not re.fullmatch(r"[0-9]{1,10}", text) or not least <= int(text) <= most:
+        raise ValidationError(
+            str(_l("Enter a whole number from %(least)d to %(most)d."))
+            % {"least": least, "most": most}
+        )
+
+
+def parse_price(text: str | None) -> int | None:
+    """Hundredths out of `49.90` or `49,90`; nothing typed is nothing, None is no price."""
+    compact = (text or "0").replace(",", ".")
+    if not re.fullmatch(r"[0-9]{1,7}([.][0-9]{1,2})?", compact):
+        return None
+    return int(Decimal(compact) * 100)
 
 
 def refuse(field: Field, message: object) -> None:
