@@ -8,6 +8,7 @@ def register(app: Flask) -> None:
     from webapp.views import (
         access,
         assets,
+        audit_words,
         delivery_words,
         drift,
         errors,
@@ -36,6 +37,7 @@ def register(app: Flask) -> None:
         formats,
         wording,
         delivery_words,
+        audit_words,
         explanations,
         evidence,
         timeline,
@@ -53,6 +55,7 @@ def register(app: Flask) -> None:
 def _register_screens(app: Flask) -> None:
     from webapp.views import (
         appointments,
+        audit,
         booking,
         bulk_actions,
         changes,
@@ -97,6 +100,7 @@ def _register_screens(app: Flask) -> None:
         services,
         runs,
         incidents,
+        audit,
     ):
         app.register_blueprint(screen.blueprint)
     _register_doors(app)
