@@ -24,6 +24,7 @@ WITHOUT_COMPANY: dict[str, set[str]] = {
 CROSSINGS = {
     "all_company_ids",
     "audit_horizon",
+    "company_of_access_link",
     "company_of_api_token",
     "company_of_phone_token",
     "company_of_slug",
@@ -38,6 +39,7 @@ CROSSINGS = {
     "prune_history",
 }
 UNIQUE_OVER_ALL = {
+    "uq_access_links_token_hash",
     "uq_api_tokens_token_hash",
     "uq_booking_aliases_calcom_host_uid",
     "uq_companies_slug",

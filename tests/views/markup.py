@@ -1,5 +1,6 @@
 """Just enough HTML reading for tests: elements with their attributes and text."""
 
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -62,3 +63,8 @@ def by_id(html: str, id_: str) -> Element | None:
 def words(text: str) -> str:
     """Text with its white space made single."""
     return " ".join(text.split())
+
+
+def said_in(html: str) -> str:
+    """What a reader reads: the text without its tags, in single spaces."""
+    return words(re.sub(r"<[^>]*>", " ", html))

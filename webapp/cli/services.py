@@ -8,7 +8,7 @@ from webapp.calcom.errors import CalcomError
 from webapp.cli.asking import acting_for, refusing_politely
 from webapp.extensions import db
 from webapp.jobs.connection import open_client
-from webapp.sync.catalog import create_service
+from webapp.sync.offerings import create_service
 
 service = AppGroup("service", help="Offer services.")
 

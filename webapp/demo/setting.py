@@ -13,8 +13,8 @@ from webapp.models.crossing import next_company_id
 from webapp.models.service import Service
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.sandbox.remote import RemoteSandbox
-from webapp.sync.catalog import create_service
 from webapp.sync.customers import find_or_make_customer
+from webapp.sync.offerings import create_service
 from webapp.sync.onboarding import (
     connect_company,
     connect_phone,

@@ -26,13 +26,15 @@ VERIFICATION = "verification"
 PERIODIC = "periodic"
 BULK = "bulk"
 SENDINGS = "sendings"
-NAMES = (PEOPLE, PUSHES, DELIVERIES, PERIODIC, VERIFICATION, SENDINGS, BULK)
+CALCOM_SYNC = "calcom-sync"
+NAMES = (PEOPLE, PUSHES, DELIVERIES, CALCOM_SYNC, PERIODIC, VERIFICATION, SENDINGS, BULK)
 
 PUSH_TIMEOUT_SECONDS = 60
 DELIVERY_TIMEOUT_SECONDS = 40
 VERIFICATION_TIMEOUT_SECONDS = 300
 BULK_TIMEOUT_SECONDS = 300
 SENDING_TIMEOUT_SECONDS = 60
+SERVICE_SYNC_TIMEOUT_SECONDS = 120
 
 FAILURE_TTL_SECONDS = 7 * 24 * 3600
 
@@ -50,6 +52,11 @@ KINDS = {
     "cleaning": (BULK, "webapp.jobs.cleaning.clean", BULK_TIMEOUT_SECONDS),
     "sealing": (BULK, "webapp.jobs.sealing.seal", BULK_TIMEOUT_SECONDS),
     "sending": (SENDINGS, "webapp.jobs.sendings.send", SENDING_TIMEOUT_SECONDS),
+    "service_sync": (
+        CALCOM_SYNC,
+        "webapp.jobs.service_sync.push_service",
+        SERVICE_SYNC_TIMEOUT_SECONDS,
+    ),
 }
 
 DELIVERIES_AT_ONCE_PER_SECOND = 20.0
@@ -117,22 +124,33 @@ def hand_over(
     at_front: bool = False,
 ) -> bool:
     """Put a due row into its queue; False (and a log line) where Redis can't be reached."""
-    queue_name, function, timeout = KINDS[kind]
-    connection = connection or connect_for_web(settings().redis_url)
     try:
-        queue(queue_name, connection).enqueue(
-            function,
-            args=(company_id, row_id),
-            job_id=job_id(kind, company_id, row_id),
-            job_timeout=timeout,
-            result_ttl=0,
-            failure_ttl=FAILURE_TTL_SECONDS,
-            at_front=at_front,
-        )
+        hand_over_or_raise(kind, company_id, row_id, connection, at_front=at_front)
     except RedisError as error:
         log("queue").warning("enqueue_failed", kind=kind, error=type(error).__name__)
         return False
     return True
+
+
+def hand_over_or_raise(
+    kind: str,
+    company_id: int,
+    row_id: int,
+    connection: Redis | None = None,
+    *,
+    at_front: bool = False,
+) -> None:
+    """The same for who has to say so: raises RedisError where Redis can't be reached."""
+    queue_name, function, timeout = KINDS[kind]
+    queue(queue_name, connection or connect_for_web(settings().redis_url)).enqueue(
+        function,
+        args=(company_id, row_id),
+        job_id=job_id(kind, company_id, row_id),
+        job_timeout=timeout,
+        result_ttl=0,
+        failure_ttl=FAILURE_TTL_SECONDS,
+        at_front=at_front,
+    )
 
 
 def hand_over_first(kind: str, company_id: int, row_id: int, connection: Redis) -> bool:

@@ -1,11 +1,13 @@
 """What is stored. Importing this package registers every table."""
 
 from webapp.models import (  # noqa: F401
+    access_link,
     api_token,
     appointment,
     audit,
     audit_seal,
     bulk,
+    card_day,
     chat_channel,
     company,
     customer,
@@ -21,6 +23,7 @@ from webapp.models import (  # noqa: F401
     preference,
     remote_change,
     run,
+    saved_view,
     sending,
     service,
     tenancy,

@@ -105,6 +105,11 @@ class Company(Base):
     verified_changes_until: Mapped[datetime | None]
     """The watermark: what changed on Cal.com before this instant has been read."""
 
+    webhook_id: Mapped[str | None]
+    """Our webhook's id on Cal.com, where we registered it ourselves."""
+    webhook_registered_at: Mapped[datetime | None]
+    """When it was registered last; a delivery since then proves that it works."""
+
     webhook_silent_since: Mapped[datetime | None]
     """Since when changes on Cal.com go unannounced; None: nothing is amiss with the webhook."""
     webhook_recovered_at: Mapped[datetime | None]

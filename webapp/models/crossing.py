@@ -50,6 +50,11 @@ def company_of_api_token(session: Session, token_hash: bytes) -> int | None:
     return _scalar(session, "SELECT company_of_api_token(:key)", token_hash)
 
 
+def company_of_access_link(session: Session, token_hash: bytes) -> int | None:
+    """The company that an invitation or password link belongs to, over or not."""
+    return _scalar(session, "SELECT company_of_access_link(:key)", token_hash)
+
+
 def company_of_phone_token(session: Session, token: str) -> int | None:
     """The company whose telephone door's address carries this token."""
     return _scalar(session, "SELECT company_of_phone_token(:key)", token)

@@ -22,12 +22,14 @@ from webapp.models.tenancy import require_company_id
 
 class RunScope(StrEnum):
     """What a run looks at (S5.3): a slot's window, the nightly sweep's, what changed there, or
-    the sweep's window because a person asked."""
+    the sweep's window because a person asked. An import does that too, for a company that begins:
+    what it finds only there is taken over, for that is what it was begun for."""
 
     SCHEDULED = "scheduled"
     FULL = "full"
     DELTA = "delta"
     REQUESTED = "requested"
+    IMPORT = "import"
 
 
 class RunStatus(StrEnum):

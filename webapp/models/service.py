@@ -53,6 +53,7 @@ class Service(Owned, Base):
             unique=True,
             postgresql_where="calcom_event_type_id IS NOT NULL",
         ),
+        Index("ix_services_sync_due", "sync_due_at", postgresql_where="sync_due_at IS NOT NULL"),
     )
 
     name: Mapped[str]
@@ -68,6 +69,13 @@ class Service(Owned, Base):
         TextEnum(ServiceSync), default=ServiceSync.NEVER
     )
     sync_error: Mapped[str | None]
+    """The reason in Cal.com's or our own words, for an admin's eyes; None: none."""
+    sync_error_code: Mapped[str | None]
+    sync_due_at: Mapped[datetime | None]
+    """When the event type is to be written next, or whoever is at it is taken to have died."""
+    sync_lease_until: Mapped[datetime | None]
+    """Until then PENDING holds the button; a job that was lost can't hold it longer."""
+    sync_attempt_count: Mapped[int] = mapped_column(default=0)
     last_calcom_sync: Mapped[datetime | None]
     created_at: Mapped[datetime]
 

@@ -19,11 +19,9 @@ from webapp.calcom.errors import NotFound, Unauthorised
 from webapp.calcom.payloads import EventType
 from webapp.models.audit import record_audit
 from webapp.models.company import Company
-from webapp.models.crossing import is_event_type_claimed_elsewhere
 from webapp.models.service import EventTypeState, Service
 from webapp.models.tenancy import require_company_id
 from webapp.sync.drift import drift_of, has_drifted, is_bindable, keep
-from webapp.sync.onboarding import InvalidValue
 
 COMPARISON_LEASE = timedelta(seconds=60)
 """After this a comparison whose worker died is due again."""
@@ -37,40 +35,6 @@ class Reading:
 
     state: EventTypeState
     event_type: EventType | None = None
-
-
-def create_service(
-    session: Session,
-    *,
-    name: str,
-    duration_minutes: int,
-    price_cents: int = 0,
-    currency: str = "EUR",
-    event_type_id: int | None,
-    now: datetime,
-) -> Service:
-    """Add a service; without an event type it can be offered, but not booked on Cal.com.
-
-    Raises InvalidValue where another company holds the event type on the same host.
-    """
-    company = session.get_one(Company, require_company_id())
-    host = company.calcom_host
-    if event_type_id is not None and is_event_type_claimed_elsewhere(
-        session, host, event_type_id, company.id
-    ):
-        raise InvalidValue("another company offers this event type")
-    service = Service(
-        name=name,
-        duration_minutes=duration_minutes,
-        price_cents=price_cents,
-        currency=currency,
-        calcom_event_type_id=event_type_id,
-        calcom_host=host if event_type_id is not None else None,
-        created_at=now,
-    )
-    session.add(service)
-    session.flush()
-    return service
 
 
 def request_comparison(session: Session, *, now: datetime) -> bool:
@@ -138,7 +102,7 @@ def record_comparison(session: Session, readings: Mapping[int, Reading], *, now:
     troubled = 0
     for service in rows:
         assert service.calcom_event_type_id is not None  # noqa: S101 - narrows the type
-        troubled += _record(session, service, readings[service.calcom_event_type_id], now)
+        troubled += record_reading(session, service, readings[service.calcom_event_type_id], now)
     end_comparison(session, now=now, error_code=None)
     return troubled
 
@@ -164,6 +128,32 @@ def needs_attention(service: Service) -> bool:
     return not is_bindable(service.event_type_seen) or has_drifted(drift_of(service))
 
 
+def record_reading(session: Session, service: Service, reading: Reading, now: datetime) -> bool:
+    """Keep what Cal.com says of a (locked) service's event type; True where it needs an eye."""
+    seen = reading.event_type
+    service.event_type_state = reading.state
+    service.event_type_seen = None if seen is None else keep(seen)
+    service.event_type_checked_at = now
+    return note_drift(session, service, now)
+
+
+def note_drift(session: Session, service: Service, now: datetime) -> bool:
+    """Whether the two differ as far as is known; the audit log says when that began and ended."""
+    is_troubled = needs_attention(service)
+    if is_troubled == (service.drifts_since is not None):
+        return is_troubled
+    service.drifts_since = now if is_troubled else None
+    record_audit(
+        session,
+        "service.drifted" if is_troubled else "service.in_step",
+        f"service:{service.id}",
+        at=now,
+        event_type=service.event_type_state.value,
+        fields=[each.field for each in drift_of(service) if each.is_writable],
+    )
+    return is_troubled
+
+
 def _read_one(event_type_id: int, client: CalcomClient) -> Reading:
     """Team event types aren't in the user's listing; a 403 after `/me` is about this one only."""
     try:
@@ -174,23 +164,3 @@ def _read_one(event_type_id: int, client: CalcomClient) -> Reading:
         if error.status != HTTP_FORBIDDEN:
             raise
         return Reading(EventTypeState.FOREIGN)
-
-
-def _record(session: Session, service: Service, reading: Reading, now: datetime) -> bool:
-    seen = reading.event_type
-    service.event_type_state = reading.state
-    service.event_type_seen = None if seen is None else keep(seen)
-    service.event_type_checked_at = now
-    is_troubled = needs_attention(service)
-    if is_troubled == (service.drifts_since is not None):
-        return is_troubled
-    service.drifts_since = now if is_troubled else None
-    record_audit(
-        session,
-        "service.drifted" if is_troubled else "service.in_step",
-        f"service:{service.id}",
-        at=now,
-        event_type=reading.state.value,
-        fields=[each.field for each in drift_of(service) if each.is_writable],
-    )
-    return is_troubled

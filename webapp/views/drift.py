@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from flask import Flask
 from flask_babel import LazyString, format_currency, ngettext
@@ -35,9 +36,19 @@ FIELDS: dict[str, LazyString] = {
 }
 
 
+class Difference(NamedTuple):
+    """One field on which the two differ, in words; `field` names it to the server."""
+
+    field: str
+    name: str
+    ours: str
+    theirs: str
+    is_writable: bool
+
+
 def register(app: Flask) -> None:
     app.jinja_env.globals["SERVICE_SYNCS"] = SERVICE_SYNCS
-    for shape in (drift_badge, drift_sentences, minutes, price):
+    for shape in (drift_badge, drift_sentences, drift_table, what_blocks, minutes, price):
         app.add_template_filter(shape)
 
 
@@ -56,8 +67,21 @@ def drift_badge(service: Service) -> Badge:
 
 def drift_sentences(service: Service) -> list[str]:
     """What there is to say beyond the badge, worst first."""
-    blocked = _what_blocks(service)
-    return [*blocked, *(_tell(service, each) for each in drift_of(service))]
+    return [*what_blocks(service), *(_tell(service, each) for each in drift_of(service))]
+
+
+def drift_table(service: Service) -> list[Difference]:
+    """Field by field, for a table."""
+    return [
+        Difference(
+            each.field,
+            str(FIELDS[each.field]),
+            _text(service, each, each.ours),
+            _text(service, each, each.theirs),
+            each.is_writable,
+        )
+        for each in drift_of(service)
+    ]
 
 
 def minutes(count: int) -> str:
@@ -70,7 +94,8 @@ def price(cents: int, currency: str) -> str:
     return str(format_currency(Decimal(cents) / 100, currency))
 
 
-def _what_blocks(service: Service) -> list[str]:
+def what_blocks(service: Service) -> list[str]:
+    """Why appointments can't be booked as the service's event type."""
     if service.event_type_state is EventTypeState.GONE:
         return [_("Cal.com no longer has this event type. Give the service another one.")]
     if service.event_type_state is EventTypeState.FOREIGN:

@@ -98,6 +98,18 @@ EXPLANATIONS = {
         _l("The service has no Cal.com event type, so nothing was sent."),
         _l("An admin has to give the service an event type; then push again."),
     ),
+    "NOT_OUR_EVENT_TYPE": Explanation(
+        _l("The event type belongs to another Cal.com account than your company's."),
+        _l("Give the service an event type of the account whose API key is set here."),
+    ),
+    "NOT_BINDABLE": Explanation(
+        _l("The event type offers seats or recurs. Such bookings cannot be kept in step."),
+        _l("Give the service an event type without seats and without a series."),
+    ),
+    "QUEUE_AWAY": Explanation(
+        _l("The work could not be handed to the workers."),
+        _l("It is tried again by itself. If it stays, tell your operator that Redis is away."),
+    ),
     "PROTOCOL": Explanation(
         _l("Cal.com answered in a form that Lockstep does not know."),
         _l("Tell your operator: the address of Cal.com or its version needs a look."),

@@ -1,11 +1,14 @@
 """The forms that hold more than a button: their fields, and what is wrong with what was typed."""
 
+import re
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 from wtforms import (
+    BooleanField,
     Field,
     Form,
     PasswordField,
@@ -19,6 +22,7 @@ from wtforms.validators import AnyOf, DataRequired, EqualTo, Length, Optional, V
 from webapp.models.api_token import Scope
 from webapp.models.company import FieldPolicy, UnclaimedPolicy
 from webapp.models.user import MIN_PASSWORD_LENGTH
+from webapp.sync.customers import InvalidEmail, clean_email
 from webapp.views.access import company_zone
 from webapp.views.local_time import TimeDoesNotExist, instant_of, parse_day, parse_time
 
@@ -26,11 +30,15 @@ LONGEST_NAME = 200
 LONGEST_EMAIL = 254
 LONGEST_PHONE = 40
 LONGEST_NOTES = 4000
+LONGEST_GUESTS = 4000
+MOST_GUESTS = 30
 LONGEST_REASON = 500
 LONGEST_PASSWORD = 1024
 LONGEST_CHANNEL_NAME = 100
 LONGEST_ADDRESS = 1000
 LONGEST_TOKEN_NAME = 100
+MINUTES_OF_A_DAY = 1440
+LONGEST_VIEW_NAME = 60
 
 TOKEN_LIVES: dict[str, LazyString] = {
     "30": _l("in 30 days"),
@@ -93,7 +101,17 @@ class BookingForm(TimeForm):
     email = StringField(_l("E-mail"), [_no_longer_than(LONGEST_EMAIL)], filters=[_stripped])
     phone = StringField(_l("Phone"), [_no_longer_than(LONGEST_PHONE)], filters=[_stripped])
     service = SelectField(_l("Service"), [DataRequired(_l("Choose a service."))])
+    guests = TextAreaField(_l("Guests"), [Optional(), _no_longer_than(LONGEST_GUESTS)])
     notes = TextAreaField(_l("Notes"), [Optional(), _no_longer_than(LONGEST_NOTES)])
+    slot = StringField(default="")
+    """A free time that was chosen, as an instant: it says more than a time that comes twice."""
+
+    @property
+    def guest_list(self) -> list[str]:
+        return parse_guests(self.guests.data or "")
+
+    def validate_guests(self, field: Field) -> None:
+        _check_guests(field.data or "")
 
     @property
     def is_for_new_customer(self) -> bool:
@@ -108,8 +126,32 @@ class BookingForm(TimeForm):
             raise ValidationError(_l("Enter an e-mail address or a phone number."))
 
 
+class EditForm(TimeForm):
+    """An appointment as it is to be; `confirmed` is what the reader was told that it brings."""
+
+    service = SelectField(_l("Service"), [DataRequired(_l("Choose a service."))])
+    guests = TextAreaField(_l("Guests"), [Optional(), _no_longer_than(LONGEST_GUESTS)])
+    notes = TextAreaField(_l("Notes"), [Optional(), _no_longer_than(LONGEST_NOTES)])
+    confirmed = StringField(default="")
+
+    def validate_guests(self, field: Field) -> None:
+        _check_guests(field.data or "")
+
+    @property
+    def guest_list(self) -> list[str]:
+        return parse_guests(self.guests.data or "")
+
+
 class ReschedulingForm(TimeForm):
     reason = StringField(_l("Reason"), [Optional(), _no_longer_than(LONGEST_REASON)])
+
+
+class ViewForm(Form):
+    """The name of a saved view."""
+
+    name = StringField(
+        _l("Name"), [_REQUIRED, _no_longer_than(LONGEST_VIEW_NAME)], filters=[_stripped]
+    )
 
 
 class ReasonForm(Form):
@@ -205,6 +247,80 @@ class PasswordForm(ConfirmedForm):
     repeated = PasswordField(
         _l("New password again"), [_REQUIRED, EqualTo("new", _l("The two are not the same."))]
     )
+
+
+class ServiceForm(Form):
+    """A service; numbers are typed, so that what makes no sense can be said beside its field."""
+
+    name = StringField(_l("Name"), [_REQUIRED, _no_longer_than(LONGEST_NAME)], filters=[_stripped])
+    duration = StringField(_l("Duration"), [_REQUIRED], filters=[_stripped])
+    buffer_before = StringField(_l("Buffer before"), default="0", filters=[_stripped])
+    buffer_after = StringField(_l("Buffer after"), default="0", filters=[_stripped])
+    price = StringField(_l("Price"), default="0", filters=[_stripped])
+    currency = StringField(_l("Currency"), default="EUR", filters=[_stripped])
+    is_offered = BooleanField(_l("Offered"), default=True)
+    event_type_id = StringField(_l("Cal.com event type ID"), filters=[_stripped])
+
+    def validate_duration(self, field: Field) -> None:
+        _check_number(field, least=1, most=MINUTES_OF_A_DAY)
+
+    def validate_buffer_before(self, field: Field) -> None:
+        _check_number(field, least=0, most=MINUTES_OF_A_DAY)
+
+    def validate_buffer_after(self, field: Field) -> None:
+        _check_number(field, least=0, most=MINUTES_OF_A_DAY)
+
+    def validate_event_type_id(self, field: Field) -> None:
+        if field.data:
+            _check_number(field, least=1, most=2**31 - 1)
+
+    def validate_price(self, field: Field) -> None:
+        if parse_price(field.data) is None:
+            raise ValidationError(_l("This is not a price. Example: 49.90"))
+
+    def validate_currency(self, field: Field) -> None:
+        if not re.fullmatch(r"[A-Za-z]{3}", field.data or ""):
+            raise ValidationError(_l("A currency has three letters. Example: EUR"))
+
+    @property
+    def wanted_event_type(self) -> int | None:
+        return int(self.event_type_id.data) if self.event_type_id.data else None
+
+
+def _check_number(field: Field, *, least: int, most: int) -> None:
+    text = field.data or "0"
+    if not re.fullmatch(r"[0-9]{1,10}", text) or not least <= int(text) <= most:
+        raise ValidationError(
+            str(_l("Enter a whole number from %(least)d to %(most)d."))
+            % {"least": least, "most": most}
+        )
+
+
+def parse_price(text: str | None) -> int | None:
+    """Hundredths out of `49.90` or `49,90`; nothing typed is nothing, None is no price."""
+    compact = (text or "0").replace(",", ".")
+    if not re.fullmatch(r"[0-9]{1,7}([.][0-9]{1,2})?", compact):
+        return None
+    return int(Decimal(compact) * 100)
+
+
+def parse_guests(text: str) -> list[str]:
+    """The addresses in a text field, one a line or with commas between; each once, as typed.
+
+    Raises InvalidEmail.
+    """
+    parts = [part for part in re.split(r"[\s,;]+", text) if part]
+    found = [email for part in parts if (email := clean_email(part)) is not None]
+    return list(dict.fromkeys(found))
+
+
+def _check_guests(text: str) -> None:
+    try:
+        guests = parse_guests(text)
+    except InvalidEmail:
+        raise ValidationError(_l("One of these is not an e-mail address.")) from None
+    if len(guests) > MOST_GUESTS:
+        raise ValidationError(_l("At most %(max)d guests.", max=MOST_GUESTS))
 
 
 def refuse(field: Field, message: object) -> None:

@@ -17,6 +17,7 @@ RUN_SCOPES: dict[RunScope, LazyString] = {
     RunScope.FULL: _l("Nightly, everything"),
     RunScope.DELTA: _l("What changed on Cal.com"),
     RunScope.REQUESTED: _l("On request"),
+    RunScope.IMPORT: _l("First import"),
 }
 RUN_STATUSES: dict[StrEnum, Badge] = {
     RunStatus.RUNNING: Badge(_l("Running"), "yellow", "clock"),

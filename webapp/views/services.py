@@ -1,16 +1,18 @@
-"""The services: what is offered, as which event type it is booked, and where the two differ."""
+"""Services: what is offered, as which event type it is booked, and where the two differ."""
 
-from flask import Blueprint, flash, render_template, url_for
+from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp import clock
 from webapp.extensions import db
 from webapp.jobs.queues import enqueue_comparison
 from webapp.models.company import Company
+from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
 from webapp.sync.catalog import request_comparison
+from webapp.sync.offerings import take_theirs
 from webapp.views import htmx
-from webapp.views.access import acting, require_person
+from webapp.views.access import acting, find_or_404, require_person
 from webapp.views.appointments import company_services
 from webapp.views.pages import render_page
 from webapp.views.words import gettext as _
@@ -21,6 +23,31 @@ blueprint = Blueprint("services", __name__, url_prefix="/services")
 @blueprint.get("")
 def index() -> ResponseReturnValue:
     return render_page("services/index.html", company=_company(), services=company_services())
+
+
+@blueprint.get("/<int:service_id>")
+def show(service_id: int) -> ResponseReturnValue:
+    return render_page("services/show.html", service=find_or_404(Service, service_id))
+
+
+@blueprint.post("/<int:service_id>/takeovers")
+@acting
+def take(service_id: int) -> ResponseReturnValue:
+    """Let the service say what Cal.com says, in one field or in all that differ."""
+    service = find_or_404(Service, service_id)
+    taken = take_theirs(
+        db.session(),
+        service,
+        request.form.get("field") or None,
+        user_id=require_person().id,
+        now=clock.now(),
+    )
+    db.session.commit()
+    if taken:
+        flash(_("Taken over from Cal.com. Nothing was sent there."), "success")
+    else:
+        flash(_("Nothing was changed: this no longer differs."), "info")
+    return htmx.see_other(url_for(".show", service_id=service_id))
 
 
 @blueprint.get("/comparison")
