@@ -52,6 +52,8 @@ WHO_MAY: dict[str, set[Role]] = {
     "appointments.show": EVERYBODY,
     "appointments.sync": EVERYBODY,
     "appointments.verify": ACTING,
+    "audit.export": ACTING,
+    "audit.index": ACTING,
     "booking.book": ACTING,
     "booking.customers": ACTING,
     "booking.new": ACTING,
@@ -169,6 +171,8 @@ IDS: dict[str, str] = {
 
 TEXTS: dict[str, str] = {
     **{type_.value: "daily" for type_ in NotificationType},
+    "act": "",
+    "actor": "",
     "address": "",
     "buffer_after": "0",
     "buffer_before": "0",

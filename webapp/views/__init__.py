@@ -8,6 +8,7 @@ def register(app: Flask) -> None:
     from webapp.views import (
         access,
         assets,
+        audit_words,
         delivery_words,
         drift,
         errors,
@@ -36,6 +37,7 @@ def register(app: Flask) -> None:
         formats,
         wording,
         delivery_words,
+        audit_words,
         explanations,
         evidence,
         timeline,
@@ -53,6 +55,7 @@ def register(app: Flask) -> None:
 def _register_screens(app: Flask) -> None:
     from webapp.views import (
         appointments,
+        audit,
         booking,
         bulk_actions,
         bulk_cancellations,
@@ -109,6 +112,7 @@ def _register_screens(app: Flask) -> None:
         service_syncs,
         runs,
         incidents,
+        audit,
     ):
         app.register_blueprint(screen.blueprint)
     _register_doors(app)
