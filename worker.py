@@ -14,24 +14,51 @@ from types import FrameType
 
 from flask import Flask
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Worker
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from webapp import create_app
 from webapp.extensions import db
 from webapp.jobs import pulse, queues, schedule
+from webapp.jobs.heartbeats import Heart
 from webapp.logs import log
+from webapp.models.heartbeat import ProcessKind
 
 ASSERT_LIST_SECONDS = 5.0
 BEGIN_ANEW_SECONDS = 1.0
+LISTEN_SECONDS = 10
+"""How long a worker waits for a job, or for its child at one, before it gives a sign of life."""
 
 
 class LockstepWorker(Worker):
-    """An RQ worker that is back soon after Redis is: by default it waits up to a minute."""
+    """An RQ worker that is back soon after Redis is: by default it waits up to a minute. Between
+    two jobs and during one it gives signs of life."""
 
     max_connection_wait_time = 2.0
     is_told_to_stop = False
+
+    def __init__(self, names: tuple[str, ...], connection: Redis, heart: Heart) -> None:
+        self._heart = heart
+        super().__init__(
+            [queues.queue(name, connection) for name in names],
+            connection=connection,
+            job_class=queues.JsonJob,
+            serializer=JSONSerializer,
+            worker_ttl=LISTEN_SECONDS + 15,  # RQ waits 15 s less than this
+            job_monitoring_interval=LISTEN_SECONDS,
+        )
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Called by RQ often enough; ours goes first, for Redis may be away."""
+        self._heart.beat()
+        super().heartbeat(timeout, pipeline)
+
+    def maintain_heartbeats(self, job: Job) -> None:
+        self._heart.beat(job_id=job.id)
+        super().maintain_heartbeats(job)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Noted before Redis is asked, which may be away, what to do about it."""
@@ -62,21 +89,19 @@ def _forget_connections(app: Flask) -> None:
 
 def _work(app: Flask, burst: bool) -> int:
     """RQ's loop ends when Redis goes away between two jobs: then it is begun anew."""
-    while not _work_while_redis_is_there(_connect(app), burst):
+    heart = Heart(ProcessKind.WORKER, queues.NAMES)
+    while not _work_while_redis_is_there(_connect(app), burst, heart):
+        heart.beat()
         time.sleep(BEGIN_ANEW_SECONDS)
+    heart.stop()
     return 0
 
 
-def _work_while_redis_is_there(connection: Redis, burst: bool) -> bool:
+def _work_while_redis_is_there(connection: Redis, burst: bool, heart: Heart) -> bool:
     """Whether that was all: told to stop, or (`burst`) the queues are empty."""
     worker = None
     try:
-        worker = LockstepWorker(
-            [queues.queue(name, connection) for name in queues.NAMES],
-            connection=connection,
-            job_class=queues.JsonJob,
-            serializer=JSONSerializer,
-        )
+        worker = LockstepWorker(queues.NAMES, connection, heart)
         worker.work(burst=burst, with_scheduler=False, logging_level="WARNING")
     except RedisError as error:
         log("worker").warning("redis_away", error=type(error).__name__)
@@ -98,13 +123,17 @@ def _schedule(app: Flask) -> int:
         signal.signal(number, lambda *_: stop.set())
     connection = queues.connect_for_web(app.extensions["settings"].redis_url)
     leadership = pulse.Leadership()
+    heart = Heart(ProcessKind.SCHEDULER)
     pause = app.extensions["settings"].pulse_seconds
     next_assertion = 0.0
     while not stop.wait(pause):
-        if leadership.is_held():
+        is_leader = leadership.is_held()
+        heart.beat(is_leader=is_leader)
+        if is_leader:
             pulse.beat_or_log(connection, lambda what: log("pulse").warning("away", what=what))
             next_assertion = _keep_clock(connection, next_assertion)
     leadership.release()
+    heart.stop()
     return 0
 
 

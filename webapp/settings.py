@@ -186,6 +186,38 @@ class Settings(BaseSettings):
     bulk_most_items: int = Field(
         20_000, ge=1, le=100_000, description="Findings that one bulk action takes on at most"
     )
+    keep_history_days: int = Field(
+        730, ge=90, description="How long the timelines of what is over are kept"
+    )
+    keep_attempts_days: int = Field(
+        90, ge=30, description="How long tries at changes that are over are kept"
+    )
+    keep_runs_days: int = Field(90, ge=30, description="How long verification runs are kept")
+    keep_deliveries_days: int = Field(
+        90, ge=30, description="How long webhooks that were worked off are kept"
+    )
+    keep_sendings_days: int = Field(
+        90, ge=30, description="How long it is kept what was sent by mail and chat"
+    )
+    keep_notifications_days: int = Field(
+        180, ge=30, description="How long inbox items that are over are kept"
+    )
+    keep_bulk_actions_days: int = Field(
+        180, ge=30, description="How long bulk actions and their outcomes are kept"
+    )
+    keep_evidence_days: int = Field(
+        365, ge=90, description="How long the evidence of settled findings is kept"
+    )
+    keep_audit_days: int = Field(1095, ge=90, description="How long the audit log is kept")
+    cleaning_hour: int = Field(
+        3, ge=0, le=23, description="The company's local hour at which what is old is forgotten"
+    )
+    cleaning_batch: int = Field(
+        1000, ge=1, le=50_000, description="Rows forgotten in one transaction"
+    )
+    sealing_interval_minutes: float = Field(
+        10, gt=0, le=1440, description="Minutes between seals over the audit log"
+    )
     smtp_url: str | None = Field(
         None,
         description="Mail server: smtp:// (STARTTLS), smtps:// or smtp-plain://; unset: no mail",

@@ -6,7 +6,7 @@ from alembic import op
 from webapp.models.walls import define_crossing, drop_crossings, wall_off
 
 revision = "0013"
-down_revision = "0010"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

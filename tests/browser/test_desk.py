@@ -1,6 +1,5 @@
 """The desk in a real browser: by keyboard and mouse, on a telephone and a wide screen."""
 
-import itertools
 from collections.abc import Callable
 
 import pytest
@@ -9,8 +8,6 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import Engine, text
 
 from tests.browser.conftest import log_in
-from tests.contracts.filling import Row
-from tests.contracts.routes import behind_the_login
 from tests.factories import (
     Person,
     Tenant,
@@ -55,55 +52,6 @@ def _settle(owner_engine: Engine) -> None:
         connection.execute(
             text("UPDATE discrepancies SET resolution = 'by_itself', resolved_at = now()")
         )
-
-
-LOOKS = list(itertools.product((360, 390, 1440, 3840), ("light", "dark"), ("en", "de")))
-FILES = {"bulk_actions.outcomes"}
-"""Downloads: nothing to look at."""
-
-ESSENTIAL = {(390, "light", "de"), (1440, "dark", "en")}
-
-
-@pytest.mark.parametrize(
-    ("width", "scheme", "language"),
-    [pytest.param(*look, marks=[] if look in ESSENTIAL else [pytest.mark.long]) for look in LOOKS],
-)
-def test_no_page_overflows_or_complains(
-    app: Flask,
-    open_browser: Open,
-    admin: Person,
-    ours: dict[str, Row],
-    finding: int,
-    width: int,
-    scheme: str,
-    language: str,
-) -> None:
-    """Every page of the application, and what it complains of: a violated policy, a script's
-    error, a file that isn't there."""
-    page = open_browser(width=width, color_scheme=scheme)
-    # Fragments name no icon when they are opened by themselves.
-    page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
-    log_in(page, admin)
-    if language == "de":
-        page.goto("/profile")
-        page.get_by_role("button", name="Deutsch").click()
-    for each in behind_the_login(app, ours):
-        if each.method == "GET" and each.endpoint not in FILES:
-            _look_at(page, each.address, width, scheme, language)
-
-
-def _look_at(page: Page, path: str, width: int, scheme: str, language: str) -> None:
-    answer = page.goto(path)
-    assert answer is not None
-    assert answer.status == 200, path
-    if not page.evaluate("document.documentElement.dataset.bsTheme"):
-        return  # a fragment
-    overflow = page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    assert overflow <= 0, f"{path} is {overflow} px too wide at {width}"
-    assert page.evaluate("document.documentElement.dataset.bsTheme") == scheme
-    assert page.evaluate("document.documentElement.lang") == language
 
 
 def test_the_cards_lead_to_their_list(open_browser: Open, admin: Person, finding: int) -> None:

@@ -36,6 +36,9 @@ SHORT_LEASE = {
     "PUSH_LEASE_SECONDS": "10",
 }
 A_BEGINNING = 40
+# Long enough that a child which is stopped, resumed and stopped again is still waiting for it,
+# and within the ten seconds that a call may take.
+LONG_ANSWER = 6.0
 _names = (f"rush-{number}" for number in itertools.count(1))
 
 
@@ -107,7 +110,7 @@ def test_a_worker_killed_in_the_middle_of_two_hundred_pushes(
     workers = start_workers(machine)
     rush.begin()
     rush.wait_until_done(A_BEGINNING)
-    rush.desk.cal.fail({"kind": "latency", "seconds": 2.0, "operation": "bookings.create"})
+    rush.desk.cal.fail({"kind": "latency", "seconds": LONG_ANSWER, "operation": "bookings.create"})
     [its_child, other_child] = stop_in_the_middle(rush, workers)
     rush.desk.cal.heal()
     held = rush.ids_in_flight()

@@ -34,6 +34,7 @@ NEEDS: dict[str, Row] = {
         "email_folded": lambda number: f"{number}@x.test",
     },
     "users": {"role": "staff"},
+    "card_days": {"day": lambda number: (clock.now() - timedelta(days=number)).date()},
     "appointments": {
         "calcom_sync_status": "failed",
         "requires_manual_review": True,

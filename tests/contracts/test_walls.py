@@ -16,10 +16,14 @@ from webapp.models.serving_role import objection_to_role
 from webapp.settings import Settings
 
 HERE = "tests/contracts/test_walls.py"
-WITHOUT_COMPANY: dict[str, set[str]] = {"alembic_version": {"SELECT"}}
+WITHOUT_COMPANY: dict[str, set[str]] = {
+    "alembic_version": {"SELECT"},
+    "heartbeats": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+}
 """Tables that hold nothing of any company → what our role may do with them."""
 CROSSINGS = {
     "all_company_ids",
+    "audit_horizon",
     "company_of_access_link",
     "company_of_api_token",
     "company_of_phone_token",
@@ -27,9 +31,12 @@ CROSSINGS = {
     "company_of_user",
     "company_of_webhook_token",
     "due_rows",
+    "forget_words_of_customer",
     "is_event_type_claimed_elsewhere",
     "is_uid_claimed_elsewhere",
     "login_by_email",
+    "prune_audit",
+    "prune_history",
 }
 UNIQUE_OVER_ALL = {
     "uq_access_links_token_hash",
@@ -43,7 +50,7 @@ UNIQUE_OVER_ALL = {
     "uq_users_id",
 }
 """What is claimed for everybody. Any other uniqueness would tell one company of another's rows."""
-APPEND_ONLY = {"history_events", "audit_entries"}
+APPEND_ONLY = {"audit_checkpoints", "audit_entries", "audit_seals", "history_events"}
 KEYS = {"companies": "id"}
 
 

@@ -7,14 +7,19 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
 import psycopg
 import pytest
+from aiosmtpd.controller import Controller
 from playwright.sync_api import Browser
 
 from tests.browser.conftest import browser
@@ -30,13 +35,30 @@ ROOT = Path(__file__).parents[2]
 READY_SECONDS = 600
 
 
+@dataclass
+class Postbox:
+    """What the demo's mail server took: recipient, text and when, by the machine's clock."""
+
+    mails: list[tuple[str, str, float]] = field(default_factory=list)
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+        text = message_from_bytes(envelope.content, policy=policy.default)
+        body = text.get_body(("plain",)) if isinstance(text, EmailMessage) else None
+        words = f"{text['Subject']}\n{body.get_content() if body else ''}"
+        self.mails += [(to, words, time.time()) for to in envelope.rcpt_tos]
+        return "250 OK"
+
+
 class RunningDemo:
     """The demo from outside: its address, its sandbox, its database as the owner sees it."""
 
-    def __init__(self, folder: Path, url: str, sandbox_url: str, pid: int) -> None:
+    def __init__(
+        self, folder: Path, url: str, sandbox_url: str, pid: int, postbox: Postbox
+    ) -> None:
         self.folder = folder
         self.url = url
         self.pid = pid
+        self.postbox = postbox
         self.cal = Cal(sandbox_url, "calcom@sonnenschein.test")
         environment = read_environment(folder / "environment")
         self._owner = environment["DATABASE_OWNER_URL"].replace("+psycopg", "")
@@ -78,8 +100,12 @@ class RunningDemo:
 
 @pytest.fixture(scope="session")
 def demo() -> Iterator[RunningDemo]:
-    port, sandbox_port = free_port(), free_port()
+    port, sandbox_port, mail_port = free_port(), free_port(), free_port()
+    postbox = Postbox()
     with ExitStack() as stack:
+        mail_server = Controller(postbox, "127.0.0.1", mail_port, ready_timeout=20)
+        mail_server.start()
+        stack.callback(mail_server.stop)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lockstep e2e ")))
         stack.callback(_erase, folder)
         said = stack.enter_context((folder / "said").open("w+"))
@@ -92,6 +118,7 @@ def demo() -> Iterator[RunningDemo]:
                 "DEMO_DIR": str(folder),
                 "PORT": str(port),
                 "SANDBOX_PORT": str(sandbox_port),
+                "SMTP_URL": f"smtp-plain://127.0.0.1:{mail_port}",
             },
             stdout=subprocess.PIPE,
             stderr=said,
@@ -101,7 +128,11 @@ def demo() -> Iterator[RunningDemo]:
         line = _first_line(process)
         assert line == f"Lockstep is ready: http://127.0.0.1:{port}\n", _tail(said)
         yield RunningDemo(
-            folder, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}", process.pid
+            folder,
+            f"http://127.0.0.1:{port}",
+            f"http://127.0.0.1:{sandbox_port}",
+            process.pid,
+            postbox,
         )
 
 

@@ -51,6 +51,10 @@ class Person:
         path = f"/appointments/{appointment_id}/reschedulings"
         self._post(path, path, day=f"{local:%Y-%m-%d}", time=f"{local:%H:%M}")
 
+    def fill(self, path: str, *, on: str, **fields: str) -> None:
+        """Post a form of a page with what is typed into it."""
+        self._post(on, path, **fields)
+
     def press(self, path: str, *, on: str) -> None:
         """Post to a noun from the page that shows its button."""
         self._post(on, path)

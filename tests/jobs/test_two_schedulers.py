@@ -19,7 +19,9 @@ from sqlalchemy import select
 
 from tests.desk import Desk
 from tests.filled import fill_calendar
+from webapp import clock
 from webapp.extensions import db
+from webapp.insight.workers import living_workers, silent_workers
 from webapp.models.run import PeriodicSlot, Run
 from webapp.models.tenancy import as_company
 from webapp.sandbox.server import RunningSandbox
@@ -49,13 +51,26 @@ def test_two_schedulers_and_three_workers_begin_each_slot_once(
         while time.monotonic() < ends:
             assert all(each.poll() is None for each in processes[3:]), "a worker gave up"
             time.sleep(1)
+        assert_signs_of_life(processes)
 
+    assert living_workers(db.session(), clock.now()) == [], "a clean end leaves no sign"
     assert_each_slot_once(desk, "delta", DELTA)
     assert_each_slot_once(desk, "verification", VERIFICATION)
     with as_company(desk.company.id):
         runs = db.session.scalars(select(Run).order_by(Run.id)).all()
         assert {run.error_code for run in runs} == {None}
         assert Counter(run.status.value for run in runs)["running"] <= 1
+
+
+def assert_signs_of_life(processes: list["subprocess.Popen[bytes]"]) -> None:
+    """The killed are missed, the others live, and one scheduler leads."""
+    living, silent = (
+        list(read(db.session(), clock.now())) for read in (living_workers, silent_workers)
+    )
+    assert {each.pid for each in living} == {processes[n].pid for n in (1, 3, 4)}
+    assert {each.pid for each in silent} == {processes[n].pid for n in (0, 2)}
+    assert [each.pid for each in living if each.is_leader] == [processes[1].pid]
+    db.session.remove()
 
 
 def assert_each_slot_once(desk: Desk, task: str, length: timedelta) -> None:

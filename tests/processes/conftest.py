@@ -81,6 +81,7 @@ def start_demo(tmp_path: Path) -> Iterator[Start]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            preexec_fn=_heed_ctrl_c,
         )
         started.append(Demo(process, folder, port))
         return started[-1]
@@ -90,6 +91,11 @@ def start_demo(tmp_path: Path) -> Iterator[Start]:
         _clear_away(demo)
     if (folder / "postgres").is_dir():
         erase_postgres(folder / "postgres")
+
+
+def _heed_ctrl_c() -> None:
+    """A suite started in the background ignores SIGINT, and what it starts inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _clear_away(demo: Demo) -> None:

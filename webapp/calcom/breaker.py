@@ -158,6 +158,14 @@ def breaker_state(connection: Redis, company_id: int, now: datetime) -> BreakerS
     )
 
 
+def reset_breaker(connection: Redis, company_id: int) -> bool:
+    """Close a company's breaker and forget its failures; False where there was nothing to forget.
+
+    Raises RedisError where Redis is away.
+    """
+    return bool(connection.delete(_name(company_id)))
+
+
 def _instant(stored: bytes) -> datetime:
     return datetime.fromtimestamp(float(stored), UTC)
 

@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from redis import Redis
+from redis.exceptions import RedisError
 from sqlalchemy.exc import IntegrityError
 
+from webapp.application import settings
 from webapp.extensions import db
-from webapp.models.crossing import company_of_slug
-from webapp.models.tenancy import as_company
+from webapp.jobs.queues import connect_for_web
+from webapp.models.crossing import company_ids, company_of_slug
+from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.onboarding import InvalidValue
 
 
@@ -22,6 +26,28 @@ def acting_for(slug: str) -> Iterator[None]:
         raise click.ClickException(f"there is no company '{slug}'; `company list` shows all")
     with as_company(company_id):
         yield
+
+
+def each_company(slug: str | None) -> Iterator[int]:
+    """Act for the company of this short name, or for every one in turn; yields its id."""
+    if slug is not None:
+        with acting_for(slug):
+            yield require_company_id()
+        return
+    ids = company_ids(db.session())
+    db.session.rollback()
+    for company_id in ids:
+        with as_company(company_id):
+            yield company_id
+
+
+@contextmanager
+def needing_redis() -> Iterator[Redis]:
+    """The connection to Redis; a sentence where it is away."""
+    try:
+        yield connect_for_web(settings().redis_url)
+    except RedisError as error:
+        raise click.ClickException(f"Redis can't be reached: {type(error).__name__}") from None
 
 
 @contextmanager

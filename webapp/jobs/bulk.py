@@ -17,18 +17,20 @@ from webapp.models.tenancy import as_company
 from webapp.sync.bulk_work import (
     LEASE,
     Plan,
+    Queued,
     begin_item,
     break_off_item,
     conclude,
     finish_if_through,
     hold_bulk,
+    may_go_on,
     next_items,
     refuse_rest,
     take_bulk,
     unanswered,
 )
 from webapp.sync.gathering import observe_many
-from webapp.sync.settlement import Started, may_settle
+from webapp.sync.settlement import Started
 from webapp.sync.verify import Look, Observation, plan_verification
 
 BULK_SECONDS = 240.0
@@ -71,14 +73,14 @@ def _work_on(plan: Plan) -> bool:
         batch = _next_batch(plan)
         if not batch:
             return _end_or_rest(plan)
-        looks = [look for item in batch if (look := _begin(plan, *item)) is not None]
+        looks = [look for item in batch if (look := _begin(plan, item)) is not None]
 
 
-def _next_batch(plan: Plan) -> list[tuple[int, int]]:
+def _next_batch(plan: Plan) -> list[Queued]:
     """What to begin now; rights are asked each time, for they may have gone meanwhile."""
     now = clock.now()
     hold_bulk(db.session(), plan.bulk_id, until=now + LEASE)
-    if not may_settle(db.session(), plan.user_id):
+    if not may_go_on(db.session(), plan):
         refused = refuse_rest(db.session(), plan.bulk_id, now=now)
         if refused:
             sync_log().warning("bulk_without_right", bulk_id=plan.bulk_id, refused=refused)
@@ -87,18 +89,18 @@ def _next_batch(plan: Plan) -> list[tuple[int, int]]:
     return batch
 
 
-def _begin(plan: Plan, item_id: int, discrepancy_id: int) -> Look | None:
+def _begin(plan: Plan, item: Queued) -> Look | None:
     """Begin one item; returns what to look at on Cal.com for it, if anything."""
     now = clock.now()
     try:
-        started = begin_item(db.session(), plan, item_id, discrepancy_id, now=now)
+        started = begin_item(db.session(), plan, item, now=now)
         look = _plan_look(started)
         db.session.commit()
         return look
     except Exception:  # noqa: BLE001 - one finding must not end the others' bulk action
         db.session.rollback()
-        sync_log().exception("bulk_item_broke_off", bulk_id=plan.bulk_id, item_id=item_id)
-        break_off_item(db.session(), item_id, now=now)
+        sync_log().exception("bulk_item_broke_off", bulk_id=plan.bulk_id, item_id=item.id)
+        break_off_item(db.session(), item.id, now=now)
         db.session.commit()
         return None
 

@@ -49,6 +49,8 @@ KINDS = {
     "services": (DELIVERIES, "webapp.jobs.services.compare", PUSH_TIMEOUT_SECONDS),
     "run": (VERIFICATION, "webapp.jobs.runs.go_on", VERIFICATION_TIMEOUT_SECONDS),
     "bulk": (BULK, "webapp.jobs.bulk.work", BULK_TIMEOUT_SECONDS),
+    "cleaning": (BULK, "webapp.jobs.cleaning.clean", BULK_TIMEOUT_SECONDS),
+    "sealing": (BULK, "webapp.jobs.sealing.seal", BULK_TIMEOUT_SECONDS),
     "sending": (SENDINGS, "webapp.jobs.sendings.send", SENDING_TIMEOUT_SECONDS),
     "service_sync": (
         CALCOM_SYNC,
@@ -93,6 +95,14 @@ def enqueue_reconnection(company_id: int, row_id: int) -> None:
 
 def enqueue_bulk(company_id: int, bulk_id: int) -> None:
     hand_over("bulk", company_id, bulk_id)
+
+
+def enqueue_cleaning(company_id: int, row_id: int) -> None:
+    hand_over("cleaning", company_id, row_id)
+
+
+def enqueue_sealing(company_id: int, row_id: int) -> None:
+    hand_over("sealing", company_id, row_id)
 
 
 def enqueue_delivery(company_id: int, delivery_id: int) -> None:

@@ -20,7 +20,15 @@ from sqlalchemy.orm import Session
 from webapp import clock
 from webapp.application import settings
 from webapp.extensions import db
-from webapp.jobs.queues import PERIODIC, JsonJob, enqueue_reconnection, enqueue_run
+from webapp.jobs.queues import (
+    PERIODIC,
+    JsonJob,
+    enqueue_cleaning,
+    enqueue_reconnection,
+    enqueue_run,
+    enqueue_sealing,
+)
+from webapp.jobs.sealing import begin_sealing
 from webapp.jobs.slots import every, nightly
 from webapp.logs import log
 from webapp.models.company import Company
@@ -66,6 +74,14 @@ def reconnection_slot(now: datetime, _zone: ZoneInfo) -> str:
     return str(int(now.timestamp() // settings().reconnect_seconds))
 
 
+def cleaning_slot(now: datetime, zone: ZoneInfo) -> str:
+    return nightly(now, zone, settings().cleaning_hour)
+
+
+def sealing_slot(now: datetime, _zone: ZoneInfo) -> str:
+    return every(now, timedelta(minutes=settings().sealing_interval_minutes))
+
+
 def _run_of(scope: RunScope) -> Callable[[Session, datetime, str], int | None]:
     def begin(session: Session, now: datetime, slot: str) -> int | None:
         """None for a company that has no key yet, and while another run of it is running."""
@@ -80,6 +96,14 @@ def _begin_reconnection(session: Session, now: datetime, _slot: str) -> int | No
     return require_company_id() if needs_asking(session, now) else None
 
 
+def _begin_cleaning(_session: Session, _now: datetime, _slot: str) -> int | None:
+    return require_company_id()
+
+
+def _begin_sealing(session: Session, _now: datetime, _slot: str) -> int | None:
+    return begin_sealing(session)
+
+
 TASKS = {
     task.name: task
     for task in (
@@ -87,6 +111,8 @@ TASKS = {
         Task("verification", verification_slot, _run_of(RunScope.SCHEDULED)),
         Task("delta", delta_slot, _run_of(RunScope.DELTA)),
         Task("reconnection", reconnection_slot, _begin_reconnection, enqueue_reconnection),
+        Task("cleaning", cleaning_slot, _begin_cleaning, enqueue_cleaning),
+        Task("sealing", sealing_slot, _begin_sealing, enqueue_sealing),
     )
 }
 

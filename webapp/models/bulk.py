@@ -1,4 +1,5 @@
-"""Bulk actions: one thing done to many findings, in the background, with an outcome for each.
+"""Bulk actions: one thing done to many findings, or many appointments cancelled, in the background,
+with an outcome for each.
 
     bulk action:  running ──► done | cancelled
     item:         queued ──► started ──► settled | still_open | failed
@@ -19,8 +20,21 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from webapp.extensions import Base
 from webapp.models.appointment import Appointment
 from webapp.models.base import Owned, TextEnum, belongs_to, one_of
-from webapp.models.discrepancy import Action, Discrepancy
+from webapp.models.discrepancy import Discrepancy
 from webapp.models.tenancy import require_company_id
+
+
+class BulkKind(StrEnum):
+    """The first are actions on findings (S6), by the same names; the last is on appointments."""
+
+    RETRY = "retry"
+    PUSH_AGAIN = "push_again"
+    TAKE_REMOTE = "take_remote"
+    KEEP_OURS = "keep_ours"
+    ADOPT = "adopt"
+    CANCEL_REMOTE = "cancel_remote"
+    DISMISS = "dismiss"
+    CANCEL = "cancel"
 
 
 class BulkStatus(StrEnum):
@@ -43,12 +57,12 @@ UNDONE = frozenset({ItemStatus.QUEUED, ItemStatus.STARTED})
 
 
 class BulkAction(Owned, Base):
-    """One act on many findings."""
+    """One act on many findings or appointments."""
 
     __tablename__ = "bulk_actions"
     __table_args__ = (
         belongs_to("requested_by_user_id", "users"),
-        one_of("kind", Action),
+        one_of("kind", BulkKind),
         one_of("status", BulkStatus),
         CheckConstraint("(status = 'running') = (finished_at IS NULL)", name="finished_at"),
         CheckConstraint("status <> 'cancelled' OR cancelled_at IS NOT NULL", name="cancelled_at"),
@@ -57,7 +71,7 @@ class BulkAction(Owned, Base):
         Index(None, "company_id", "created_at", "id"),
     )
 
-    kind: Mapped[Action] = mapped_column(TextEnum(Action))
+    kind: Mapped[BulkKind] = mapped_column(TextEnum(BulkKind))
     status: Mapped[BulkStatus] = mapped_column(TextEnum(BulkStatus), default=BulkStatus.RUNNING)
     requested_by_user_id: Mapped[int]
     note: Mapped[str | None]
@@ -81,7 +95,7 @@ class BulkAction(Owned, Base):
 
 
 class BulkItem(Owned, Base):
-    """One finding of a bulk action and what became of it."""
+    """One finding, or one appointment to be cancelled, and what became of it."""
 
     __tablename__ = "bulk_items"
     __table_args__ = (
@@ -100,18 +114,27 @@ class BulkItem(Owned, Base):
             "discrepancy_id",
             unique=True,
         ),
+        Index(
+            "uq_bulk_items_one_cancellation",
+            "company_id",
+            "bulk_action_id",
+            "appointment_id",
+            unique=True,
+            postgresql_where="discrepancy_id IS NULL",
+        ),
     )
 
     bulk_action_id: Mapped[int]
-    discrepancy_id: Mapped[int]
+    discrepancy_id: Mapped[int | None]
+    """None where an appointment is cancelled, whatever was found about it."""
     appointment_id: Mapped[int]
     status: Mapped[ItemStatus] = mapped_column(TextEnum(ItemStatus), default=ItemStatus.QUEUED)
     outcome: Mapped[str | None]
-    """Why: an error code of S3.5, or a refusal of `sync.actions`."""
+    """Why: an error code of S3.5, a resolution, or why it was refused."""
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
-    discrepancy: Mapped[Discrepancy] = relationship(
+    discrepancy: Mapped[Discrepancy | None] = relationship(
         viewonly=True, lazy="raise_on_sql", overlaps="appointment"
     )
     appointment: Mapped[Appointment] = relationship(

@@ -1,5 +1,6 @@
 """What must look across companies: few, named, each a SECURITY DEFINER function in the database
-that returns ids and nothing else (S12.1). The application role sees no other company's rows."""
+that returns ids or counts and nothing else (S12.1). The application role sees no other company's
+rows; those that remove something keep to the current company's, in the database."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -112,6 +113,35 @@ def is_event_type_claimed_elsewhere(
             execution_options=ACROSS,
         ).scalar_one()
     )
+
+
+def audit_horizon(session: Session) -> int:
+    """Up to which id the audit log is complete: no transaction can bring a lower one any more.
+
+    Waits for those who write just now, and lets nobody write until the transaction ends.
+    """
+    return _count(session, "SELECT audit_horizon()")
+
+
+def prune_audit(session: Session, before: datetime, most: int) -> int:
+    """Forget the current company's sealed entries from before an instant, oldest first, and leave a
+    checkpoint; returns how many. None that is younger than 30 days by the database's clock."""
+    return _count(session, "SELECT prune_audit(:before, :most)", before=before, most=most)
+
+
+def prune_history(session: Session, before: datetime, most: int) -> int:
+    """Forget the current company's history from before an instant, but of nothing that is still to
+    come or flagged; returns how many. None that is younger than 30 days by the database's clock."""
+    return _count(session, "SELECT prune_history(:before, :most)", before=before, most=most)
+
+
+def forget_words_of_customer(session: Session, customer_id: int) -> int:
+    """Remove what was typed out of the history of an erased customer of the current company."""
+    return _count(session, "SELECT forget_words_of_customer(:customer)", customer=customer_id)
+
+
+def _count(session: Session, query: str, **values: object) -> int:
+    return int(session.execute(text(query), values, execution_options=ACROSS).scalar_one())
 
 
 def _scalar(session: Session, query: str, key: int | str | bytes) -> int | None:

@@ -29,3 +29,5 @@ class Customer(Owned, Base):
     time_zone: Mapped[str]
     language: Mapped[str]
     created_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]
+    """When what told who it is was removed (`sync.erasure`); the row stays for its appointments."""

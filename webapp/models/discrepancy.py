@@ -103,6 +103,12 @@ class Discrepancy(Owned, Base):
             "id",
             postgresql_where="type = 'data_mismatch'",
         ),
+        Index(
+            "ix_discrepancies_evidence",
+            "company_id",
+            "resolved_at",
+            postgresql_where="resolved_at IS NOT NULL AND evidence <> '{}'::jsonb",
+        ),
         Index(None, "company_id", "appointment_id", "id"),
     )
 

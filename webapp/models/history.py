@@ -23,6 +23,7 @@ class EventKind(StrEnum):
     RESCHEDULED = "rescheduled"
     CANCELLED = "cancelled"
     MARKED = "marked"
+    EDITED = "edited"
     IMPORTED = "imported"
     SUPERSEDED = "superseded"
     NOTHING_TO_PUSH = "nothing_to_push"

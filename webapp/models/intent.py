@@ -115,6 +115,7 @@ class Attempt(Owned, Base):
     __table_args__ = (
         belongs_to("intent_id", "intents"),
         Index(None, "company_id", "intent_id", "id"),
+        Index(None, "company_id", "started_at"),
     )
 
     intent_id: Mapped[int]

@@ -83,6 +83,12 @@ class Notification(Owned, Base):
             "user_id",
             postgresql_where="read_at IS NULL AND closed_at IS NULL",
         ),
+        Index(
+            "ix_notifications_closed",
+            "company_id",
+            "closed_at",
+            postgresql_where="closed_at IS NOT NULL",
+        ),
         Index(None, "company_id", "user_id", "last_at", "id"),
         Index(None, "company_id", "subject"),
     )

@@ -33,11 +33,14 @@ def wall_off(table: str, verbs: str, *, key: str = "company_id") -> None:
         op.execute(text(statement))
 
 
-def define_crossing(signature: str, returns: str, body: str) -> None:
-    """Create a function that sees all companies and returns ids only; only our role may call it."""
+def define_crossing(signature: str, returns: str, body: str, *, volatility: str = "STABLE") -> None:
+    """Create a function that sees all companies and returns ids only; only our role may call it.
+
+    One that writes is VOLATILE, and has to keep to the current company by itself.
+    """
     name_and_types = _without_parameter_names(signature)
     for statement in (
-        f"CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE sql STABLE SECURITY DEFINER"
+        f"CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE sql {volatility} SECURITY DEFINER"
         f" SET search_path = pg_catalog, public, pg_temp AS $body$ {body} $body$",
         f"REVOKE ALL ON FUNCTION {name_and_types} FROM PUBLIC",
         f"GRANT EXECUTE ON FUNCTION {name_and_types} TO {app_role()}",

@@ -9,7 +9,14 @@ from sqlalchemy import Select, delete, distinct, func, insert, literal, select, 
 from sqlalchemy.orm import Session
 
 from webapp.models.appointment import Appointment
-from webapp.models.bulk import BulkAction, BulkItem, BulkStatus, ItemStatus, count_items
+from webapp.models.bulk import (
+    BulkAction,
+    BulkItem,
+    BulkKind,
+    BulkStatus,
+    ItemStatus,
+    count_items,
+)
 from webapp.models.customer import Customer
 from webapp.models.discrepancy import Action, Discrepancy, DiscrepancyType
 from webapp.models.tenancy import require_company_id
@@ -78,6 +85,24 @@ def start_bulk(
     scope: dict[str, Any] | None = None,
 ) -> int | None:
     """Freeze the items and let the work begin; None where there is nothing to do."""
+    bulk = open_bulk(
+        session, BulkKind(kind.value), now=now, user_id=user_id, note=note, scope=scope
+    )
+    return close_bulk(
+        session, bulk, _freeze(session, bulk.id, _oldest(_offered(matching, kind, now), most))
+    )
+
+
+def open_bulk(
+    session: Session,
+    kind: BulkKind,
+    *,
+    now: datetime,
+    user_id: int,
+    note: str | None,
+    scope: dict[str, Any] | None,
+) -> BulkAction:
+    """The row that items are frozen under, in the same transaction."""
     bulk = BulkAction(
         kind=kind,
         requested_by_user_id=user_id,
@@ -89,11 +114,16 @@ def start_bulk(
     )
     session.add(bulk)
     session.flush()
-    bulk.item_count = _freeze(session, bulk.id, _oldest(_offered(matching, kind, now), most))
-    if bulk.item_count == 0:
+    return bulk
+
+
+def close_bulk(session: Session, bulk: BulkAction, item_count: int) -> int | None:
+    """Write down how many items were frozen; without any there is no bulk action."""
+    if item_count == 0:
         session.expunge(bulk)
         session.execute(delete(BulkAction).where(*is_bulk(bulk.id)))
         return None
+    bulk.item_count = item_count
     return bulk.id
 
 

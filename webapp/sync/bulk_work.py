@@ -9,20 +9,30 @@ from sqlalchemy import and_, case, exists, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from webapp.models.appointment import Appointment
-from webapp.models.bulk import BulkAction, BulkItem, BulkStatus, ItemStatus, count_items
+from webapp.models.bulk import (
+    BulkAction,
+    BulkItem,
+    BulkKind,
+    BulkStatus,
+    ItemStatus,
+    count_items,
+)
 from webapp.models.discrepancy import Action, Discrepancy
 from webapp.models.intent import Intent, IntentStatus
 from webapp.models.notification import NotificationType
 from webapp.models.sync_state import WAITING
 from webapp.models.tenancy import require_company_id
 from webapp.notify.inbox import tell
+from webapp.sync.booking import BookingRefused
+from webapp.sync.bulk_cancellations import cancel_one, is_cancelled_on_both, may_cancel
 from webapp.sync.bulk_rows import change, end_queued, is_bulk, items_in
-from webapp.sync.settlement import NotOffered, Started, settle_finding
+from webapp.sync.settlement import NotOffered, Started, may_settle, settle_finding
 
 LEASE = timedelta(seconds=40)
 """A bulk action's job is taken to have died when it has not been heard of for so long."""
 
 NO_RIGHT = "no_right"
+CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +40,7 @@ class Plan:
     """What a job needs of the bulk action it works on: plain values."""
 
     bulk_id: int
-    kind: Action
+    kind: BulkKind
     user_id: int
     note: str | None
     setbacks: int
@@ -67,40 +77,61 @@ def hold_bulk(session: Session, bulk_id: int, *, until: datetime, **values: obje
     )
 
 
-def next_items(session: Session, bulk_id: int, limit: int) -> list[tuple[int, int]]:
-    """`(item, discrepancy)` of what has not begun, neighbours in time together."""
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """An item that has not begun, and what it is about."""
+
+    id: int
+    discrepancy_id: int | None
+    appointment_id: int
+
+
+def next_items(session: Session, bulk_id: int, limit: int) -> list[Queued]:
+    """What has not begun, neighbours in time together."""
     rows = session.execute(
-        select(BulkItem.id, BulkItem.discrepancy_id)
+        select(BulkItem.id, BulkItem.discrepancy_id, BulkItem.appointment_id)
         .where(*items_in(bulk_id, ItemStatus.QUEUED))
         .order_by(BulkItem.id)
         .limit(limit)
     )
-    return [(row.id, row.discrepancy_id) for row in rows]
+    return [Queued(*row) for row in rows]
 
 
-def begin_item(
-    session: Session, plan: Plan, item_id: int, discrepancy_id: int, *, now: datetime
-) -> Started | None:
+def begin_item(session: Session, plan: Plan, item: Queued, *, now: datetime) -> Started | None:
     """Begin one item, or refuse it; None where nothing further follows, or another was quicker.
 
     The effect and the item's status are of one transaction.
     """
-    if not _claim(session, item_id, now):
+    if not _claim(session, item.id, now):
         return None
     try:
-        started = settle_finding(
-            session,
-            discrepancy_id,
-            plan.kind,
-            now=now,
-            user_id=plan.user_id,
-            note=plan.note,
-            is_sweep=True,
-        )
-    except NotOffered as refusal:
-        _end_item(session, item_id, ItemStatus.REFUSED, refusal.reason, now)
+        return _act(session, plan, item, now)
+    except (NotOffered, BookingRefused) as refusal:
+        _end_item(session, item.id, ItemStatus.REFUSED, refusal.reason, now)
         return None
-    return started
+
+
+def _act(session: Session, plan: Plan, item: Queued, now: datetime) -> Started:
+    if item.discrepancy_id is None:
+        return cancel_one(
+            session, item.appointment_id, reason=plan.note or "", now=now, user_id=plan.user_id
+        )
+    return settle_finding(
+        session,
+        item.discrepancy_id,
+        Action(plan.kind.value),
+        now=now,
+        user_id=plan.user_id,
+        note=plan.note,
+        is_sweep=True,
+    )
+
+
+def may_go_on(session: Session, plan: Plan) -> bool:
+    """Whether whoever asked for it still may; asked again when it runs (S6)."""
+    if plan.kind is BulkKind.CANCEL:
+        return may_cancel(session, plan.user_id)
+    return may_settle(session, plan.user_id)
 
 
 def break_off_item(session: Session, item_id: int, *, now: datetime) -> None:
@@ -137,33 +168,55 @@ def unanswered(session: Session, bulk_id: int, *, not_since: datetime, limit: in
 def conclude(session: Session, bulk_id: int, *, now: datetime) -> int:
     """Write down what became of the started items whose push or verification has ended."""
     is_settled = and_(Discrepancy.resolved_at.is_not(None), ~Appointment.requires_manual_review)
-    is_on_its_way = exists().where(
-        Intent.company_id == Appointment.company_id,
-        Intent.appointment_id == Appointment.id,
-        or_(
-            Intent.status == IntentStatus.IN_FLIGHT,
-            and_(Intent.status == IntentStatus.WAITING, Intent.due_at <= now),
+    of_findings = _conclude(
+        session,
+        bulk_id,
+        and_(
+            Discrepancy.company_id == BulkItem.company_id,
+            Discrepancy.id == BulkItem.discrepancy_id,
         ),
+        is_settled,
+        case((is_settled, Discrepancy.resolution), else_=Appointment.sync_error_code),
+        now,
     )
+    is_done = is_cancelled_on_both()
+    outcome = case((is_done, literal(CANCELLED)), else_=Appointment.sync_error_code)
+    of_appointments = BulkItem.discrepancy_id.is_(None)
+    return of_findings + _conclude(session, bulk_id, of_appointments, is_done, outcome, now)
+
+
+def _conclude(
+    session: Session, bulk_id: int, which: Any, is_settled: Any, outcome: Any, now: datetime
+) -> int:
     return change(
         session,
         update(BulkItem)
         .where(
             *items_in(bulk_id, ItemStatus.STARTED),
             _of_appointment(),
-            Discrepancy.company_id == BulkItem.company_id,
-            Discrepancy.id == BulkItem.discrepancy_id,
+            which,
             Appointment.calcom_sync_status.not_in(WAITING),
             Appointment.verification_requested_at.is_(None),
-            ~is_on_its_way,
+            ~_is_on_its_way(now),
         )
         .values(
             status=case(
                 (is_settled, literal(ItemStatus.SETTLED.value)),
                 else_=literal(ItemStatus.STILL_OPEN.value),
             ),
-            outcome=case((is_settled, Discrepancy.resolution), else_=Appointment.sync_error_code),
+            outcome=outcome,
             finished_at=now,
+        ),
+    )
+
+
+def _is_on_its_way(now: datetime) -> Any:
+    return exists().where(
+        Intent.company_id == Appointment.company_id,
+        Intent.appointment_id == Appointment.id,
+        or_(
+            Intent.status == IntentStatus.IN_FLIGHT,
+            and_(Intent.status == IntentStatus.WAITING, Intent.due_at <= now),
         ),
     )
 

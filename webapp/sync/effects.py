@@ -2,7 +2,7 @@
 (`receive`) and by what Cal.com answers when asked (`truth`)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -19,6 +19,7 @@ from webapp.sync.adopt import follow_booking, import_booking
 from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement
 from webapp.sync.arrivals import Arrival, find_service, is_earlier_uid
 from webapp.sync.customers import CustomerUnreachable
+from webapp.sync.reconcile import differences, view_of_base, view_of_ours, view_of_theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +118,17 @@ def follow(
     """Take the booking's word: ours moves with it, and nothing is pushed back."""
     if not claim(session, arrival, appointment, uids):
         return Effect(DeliveryStatus.REFUSED, "booking_of_another_appointment", appointment.id)
+    found = differences(
+        view_of_ours(appointment), view_of_theirs(booking), view_of_base(appointment)
+    )
     follow_booking(appointment, booking)
     if appointment.status is AppointmentStatus.CANCELLED:
         appointment.cancellation_reason = _reason(arrival, booking)
         # Of one that was moved before it was cancelled, and whose moves weren't told.
         appointment.starts_at, appointment.ends_at = booking.start, booking.end
     record_agreement(session, appointment, booking, now=arrival.now)
-    record(session, arrival, appointment, EventKind.WEBHOOK_APPLIED, **data)
+    fields = {each.field: asdict(each) for each in found}
+    record(session, arrival, appointment, EventKind.WEBHOOK_APPLIED, fields=fields, **data)
     record(session, arrival, appointment, EventKind.PUSH_BACK_SUPPRESSED)
     return Effect(DeliveryStatus.APPLIED, None, appointment.id)
 

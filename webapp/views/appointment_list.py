@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, ColumnExpressionArgument, Select, or_, sel
 from sqlalchemy.orm import InstrumentedAttribute, joinedload
 
 from webapp.insight.stats import start_of_day
-from webapp.models.appointment import Appointment, AppointmentStatus
+from webapp.models.appointment import Appointment, AppointmentStatus, Origin
 from webapp.models.base import fold
 from webapp.models.customer import Customer
 from webapp.models.service import Service
@@ -55,6 +55,7 @@ class Filters:
     sync: str
     status: str
     service_id: int | None
+    origin: str
     text: str
     first_day: date | None
     last_day: date | None
@@ -63,7 +64,29 @@ class Filters:
     @property
     def is_narrowed(self) -> bool:
         """Whether anything but the period is filtered."""
-        return bool(self.sync or self.status or self.service_id or self.text or self.has_days)
+        return bool(self.narrowing or self.has_days)
+
+    @property
+    def narrowing(self) -> dict[str, str]:
+        """What stays when another period is looked at."""
+        values = {
+            "text": self.text,
+            "sync": self.sync,
+            "status": self.status,
+            "service": self.service_id or "",
+            "origin": self.origin,
+        }
+        return {name: str(value) for name, value in values.items() if value}
+
+    @property
+    def as_query(self) -> dict[str, str]:
+        """The filters as an address has them, without the page."""
+        days = {
+            name: day.isoformat()
+            for name, day in (("from", self.first_day), ("to", self.last_day))
+            if day
+        }
+        return (days or {"period": self.period}) | self.narrowing
 
     @property
     def has_days(self) -> bool:
@@ -79,12 +102,13 @@ def parse_filters(args: Mapping[str, str]) -> Filters:
     """Read an address; what makes no sense filters nothing, a stranger's service is 404."""
     first_day, last_day = parse_day(args.get("from", "")), parse_day(args.get("to", ""))
     period = args.get("period", "")
-    sync, status = args.get("sync", ""), args.get("status", "")
+    sync, status, origin = args.get("sync", ""), args.get("status", ""), args.get("origin", "")
     return Filters(
         period="all" if first_day or last_day else period if period in PERIODS else "upcoming",
         sync=sync if sync in SYNC_CONDITIONS else "",
         status=status if status in set(AppointmentStatus) else "",
         service_id=_own_service_id(args.get("service", "")),
+        origin=origin if origin in set(Origin) else "",
         text=args.get("text", "").strip()[:100],
         first_day=first_day,
         last_day=last_day,
@@ -94,10 +118,8 @@ def parse_filters(args: Mapping[str, str]) -> Filters:
 
 def query_appointments(filters: Filters, now: datetime, zone: ZoneInfo) -> Select[Appointment]:
     """The list, sorted, beginning behind the cursor."""
-    query = (
-        select(Appointment)
-        .where(Appointment.company_id == require_company_id(), *_conditions(filters, now, zone))
-        .options(joinedload(Appointment.customer), joinedload(Appointment.service))
+    query = matching_appointments(filters, now, zone).options(
+        joinedload(Appointment.customer), joinedload(Appointment.service)
     )
     keys = (Appointment.starts_at, Appointment.id)
     if filters.cursor is not None:
@@ -105,6 +127,13 @@ def query_appointments(filters: Filters, now: datetime, zone: ZoneInfo) -> Selec
     if filters.is_backwards:
         return query.order_by(Appointment.starts_at.desc(), Appointment.id.desc())
     return query.order_by(*keys)
+
+
+def matching_appointments(filters: Filters, now: datetime, zone: ZoneInfo) -> Select[Appointment]:
+    """Everything that the filters let through, unsorted."""
+    return select(Appointment).where(
+        Appointment.company_id == require_company_id(), *_conditions(filters, now, zone)
+    )
 
 
 def starts_with(column: InstrumentedAttribute[str | None], prefix: str) -> ColumnElement[bool]:
@@ -132,6 +161,8 @@ def _conditions(
         conditions.append(Appointment.status == AppointmentStatus(filters.status))
     if filters.service_id:
         conditions.append(Appointment.service_id == filters.service_id)
+    if filters.origin:
+        conditions.append(Appointment.created_by_origin == Origin(filters.origin))
     if filters.text:
         conditions.append(_text(filters.text))
     return conditions

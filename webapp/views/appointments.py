@@ -1,6 +1,7 @@
 """Appointments: the list, one with its sync and timeline, and asking for a look at Cal.com."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, abort, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -16,6 +17,7 @@ from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
 from webapp.models.user import User
 from webapp.sync.mailing import foresee_mail_of_pushing_again
+from webapp.sync.marking import marks_for
 from webapp.sync.review import push_again, request_retry
 from webapp.sync.verify import request_verification
 from webapp.views import htmx
@@ -36,6 +38,7 @@ from webapp.views.appointment_list import (
 from webapp.views.pages import render_page
 from webapp.views.paging import Cursor, fetch_page
 from webapp.views.progress import is_being_worked_on, poll_seconds
+from webapp.views.saved_views import MOST_VIEWS, own_views
 from webapp.views.timeline_entries import Entry, timeline_entries
 from webapp.views.words import gettext as _
 
@@ -49,14 +52,22 @@ def index() -> ResponseReturnValue:
     filters = parse_filters(request.args)
     query = query_appointments(filters, clock.now(), company_zone())
     page = fetch_page(db.session(), query, lambda row: Cursor(0, row.starts_at, row.id))
+    views, address = own_views(), urlencode(filters.as_query)
     return render_page(
         "appointments/index.html",
         page=page,
         filters=filters,
-        links=_period_links(),
+        links={
+            period: f"{url_for('.index')}?{urlencode({'period': period, **filters.narrowing})}"
+            for period in PERIODS
+        },
         periods=PERIODS,
         sync_groups=SYNC_GROUPS,
         services=company_services(),
+        views=views,
+        address=address,
+        tab=next((view.id for view in views if view.query == address), "list"),
+        most_views=MOST_VIEWS,
     )
 
 
@@ -147,6 +158,7 @@ def describe(appointment_id: int) -> dict[str, Any]:
         "settled": settled,
         "entries": entries,
         "people": _names(entries, settled),
+        "marks": marks_for(appointment, clock.now()),
         "is_working": is_being_worked_on(appointment),
         "poll_seconds": poll_seconds(appointment, clock.now()),
     }
@@ -203,10 +215,3 @@ def _names(entries: list[Entry], settled: list[Discrepancy]) -> dict[int, str]:
         User.company_id == require_company_id(), User.id.in_(user_ids)
     )
     return {row.id: row.name for row in db.session.execute(query)}
-
-
-def _period_links() -> dict[str, str]:
-    """The neighbouring lists: another period, the same filters."""
-    names = ("text", "sync", "status", "service")
-    kept: dict[str, Any] = {name: request.args.get(name) or None for name in names}
-    return {period: url_for(".index", period=period, **kept) for period in PERIODS}

@@ -24,6 +24,7 @@ from webapp.views.appointment_list import matches_customer
 from webapp.views.appointments import company_services
 from webapp.views.changes import mention_second_hour
 from webapp.views.forms import BookingForm, refuse
+from webapp.views.local_time import parse_day, parse_time
 from webapp.views.pages import render_page
 from webapp.views.wording import REFUSALS
 from webapp.views.words import gettext as _
@@ -36,7 +37,8 @@ CHOICES = 8
 @blueprint.get("/new")
 @acting
 def new() -> ResponseReturnValue:
-    return _render_new(_booking_form())
+    """An address may name day, time and service: the calendar's empty hours do."""
+    return _render_new(_with_choices(BookingForm(data=_prefilled())))
 
 
 @blueprint.get("/new/customers")
@@ -84,6 +86,7 @@ def _book(form: BookingForm) -> Change | None:
             now=clock.now(),
             user_id=require_person().id,
             notes=form.notes.data or "",
+            guests=form.guest_list,
         )
     except BookingRefused as refusal:
         field = form.service if refusal.reason == "service_not_offered" else form.time
@@ -131,13 +134,33 @@ def _is_booked_already(form: BookingForm, customer: Customer, service: Service) 
 
 
 def _booking_form() -> BookingForm:
-    form = BookingForm(request.form)
-    offered = [service for service in company_services() if service.is_offered]
-    form.service.choices = [("", _("Choose a service"))] + [
-        (str(service.id), _describe_service(service)) for service in offered
-    ]
+    return _with_choices(BookingForm(request.form))
+
+
+def _prefilled() -> dict[str, str]:
+    day, at = request.args.get("day", ""), request.args.get("time", "")
+    service = request.args.get("service", "")
+    return {
+        "day": day if parse_day(day) else "",
+        "time": at if parse_time(at) else "",
+        "service": str(find_or_404(Service, id_or_404(service)).id) if service else "",
+        "customer": "new",
+    }
+
+
+def _with_choices(form: BookingForm) -> BookingForm:
+    form.service.choices = [("", _("Choose a service")), *service_choices()]
     form.service.validate_choice = False  # a stranger's service is 404, not a hint
     return form
+
+
+def service_choices(keeping: int | None = None) -> list[tuple[str, str]]:
+    """What is offered, and the service that an appointment has although it no longer is."""
+    return [
+        (str(service.id), _describe_service(service))
+        for service in company_services()
+        if service.is_offered or service.id == keeping
+    ]
 
 
 def _describe_service(service: Service) -> str:

@@ -13,14 +13,14 @@ from webapp import clock
 from webapp.application import settings
 from webapp.extensions import db
 from webapp.jobs.queues import enqueue_bulk
-from webapp.models.bulk import BulkAction, BulkItem, ItemStatus, count_items
+from webapp.models.bulk import BulkAction, BulkItem, BulkKind, ItemStatus, count_items
 from webapp.models.discrepancy import Action, Discrepancy
 from webapp.models.tenancy import require_company_id
 from webapp.models.user import User
 from webapp.sync.actions import NEEDS_REASON
 from webapp.sync.bulk import cancel_bulk, preview_bulk, start_bulk
 from webapp.views import htmx
-from webapp.views.access import find_or_404, id_or_404, require_person, settlers_only
+from webapp.views.access import acting, find_or_404, id_or_404, require_person, settlers_only
 from webapp.views.findings_file import bulk_file
 from webapp.views.formats import instant_from
 from webapp.views.forms import CancellationForm, DismissalForm, ReasonForm
@@ -120,10 +120,11 @@ def outcomes(bulk_action_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/<int:bulk_action_id>/cancellation")
-@settlers_only
+@acting
 def cancel(bulk_action_id: int) -> ResponseReturnValue:
-    find_or_404(BulkAction, bulk_action_id)
-    person = require_person()
+    bulk, person = find_or_404(BulkAction, bulk_action_id), require_person()
+    if not may_stop(bulk):
+        abort(403)
     is_cancelled = cancel_bulk(db.session(), bulk_action_id, now=clock.now(), user_id=person.id)
     db.session.commit()
     if is_cancelled:
@@ -134,6 +135,12 @@ def cancel(bulk_action_id: int) -> ResponseReturnValue:
     said = _("Stopped. What has begun is seen through.") if is_cancelled else _("It had ended.")
     flash(said, "info")
     return htmx.see_other(url_for(".show", bulk_action_id=bulk_action_id))
+
+
+def may_stop(bulk: BulkAction) -> bool:
+    """Who may begin such a bulk action may stop one."""
+    person = require_person()
+    return person.may_act if bulk.kind is BulkKind.CANCEL else person.may_settle
 
 
 def _preview(
@@ -195,13 +202,18 @@ def _form_of(kind: Action, given: Any) -> ReasonForm | None:
 def _progress(bulk: BulkAction) -> dict[str, Any]:
     counts = count_items(db.session(), bulk.id)
     left = counts[ItemStatus.QUEUED] + counts[ItemStatus.STARTED]
-    return {"bulk": bulk, "counts": counts, "ended": bulk.item_count - left}
+    return {
+        "bulk": bulk,
+        "counts": counts,
+        "ended": bulk.item_count - left,
+        "may_stop": may_stop(bulk),
+    }
 
 
 def _items(bulk_action_id: int, status: str) -> Page[BulkItem]:
     query = (
         select(BulkItem)
-        .join(BulkItem.discrepancy)
+        .outerjoin(BulkItem.discrepancy)
         .where(
             BulkItem.company_id == require_company_id(), BulkItem.bulk_action_id == bulk_action_id
         )

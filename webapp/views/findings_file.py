@@ -84,8 +84,8 @@ def _queue_row(finding: Discrepancy, now: datetime) -> Sequence[object]:
 def _bulk_row(item: BulkItem) -> Sequence[object]:
     return (
         item.appointment_id,
-        DISCREPANCIES[item.discrepancy.type],
-        item.discrepancy.code,
+        DISCREPANCIES[item.discrepancy.type] if item.discrepancy else "",
+        item.discrepancy.code if item.discrepancy else "",
         ITEM_STATUSES[item.status].label,
         explain_outcome(item),
         _local(item.started_at),
@@ -97,7 +97,7 @@ def _items(bulk_id: int) -> Iterator[BulkItem]:
     last = 0
     query = (
         select(BulkItem)
-        .join(BulkItem.discrepancy)
+        .outerjoin(BulkItem.discrepancy)
         .where(BulkItem.company_id == require_company_id(), BulkItem.bulk_action_id == bulk_id)
         .options(contains_eager(BulkItem.discrepancy))
         .order_by(BulkItem.id)

@@ -23,6 +23,7 @@ from wtforms.validators import AnyOf, DataRequired, EqualTo, Length, Optional, V
 from webapp.models.api_token import Scope
 from webapp.models.company import FieldPolicy, UnclaimedPolicy
 from webapp.models.user import MIN_PASSWORD_LENGTH, Role
+from webapp.sync.customers import InvalidEmail, clean_email
 from webapp.views.access import company_zone
 from webapp.views.local_time import TimeDoesNotExist, instant_of, parse_day, parse_time
 
@@ -30,12 +31,15 @@ LONGEST_NAME = 200
 LONGEST_EMAIL = 254
 LONGEST_PHONE = 40
 LONGEST_NOTES = 4000
+LONGEST_GUESTS = 4000
+MOST_GUESTS = 30
 LONGEST_REASON = 500
 LONGEST_PASSWORD = 1024
 LONGEST_CHANNEL_NAME = 100
 LONGEST_ADDRESS = 1000
 LONGEST_TOKEN_NAME = 100
 MINUTES_OF_A_DAY = 1440
+LONGEST_VIEW_NAME = 60
 
 TOKEN_LIVES: dict[str, LazyString] = {
     "30": _l("in 30 days"),
@@ -98,7 +102,17 @@ class BookingForm(TimeForm):
     email = StringField(_l("E-mail"), [_no_longer_than(LONGEST_EMAIL)], filters=[_stripped])
     phone = StringField(_l("Phone"), [_no_longer_than(LONGEST_PHONE)], filters=[_stripped])
     service = SelectField(_l("Service"), [DataRequired(_l("Choose a service."))])
+    guests = TextAreaField(_l("Guests"), [Optional(), _no_longer_than(LONGEST_GUESTS)])
     notes = TextAreaField(_l("Notes"), [Optional(), _no_longer_than(LONGEST_NOTES)])
+    slot = StringField(default="")
+    """A free time that was chosen, as an instant: it says more than a time that comes twice."""
+
+    @property
+    def guest_list(self) -> list[str]:
+        return parse_guests(self.guests.data or "")
+
+    def validate_guests(self, field: Field) -> None:
+        _check_guests(field.data or "")
 
     @property
     def is_for_new_customer(self) -> bool:
@@ -113,8 +127,32 @@ class BookingForm(TimeForm):
             raise ValidationError(_l("Enter an e-mail address or a phone number."))
 
 
+class EditForm(TimeForm):
+    """An appointment as it is to be; `confirmed` is what the reader was told that it brings."""
+
+    service = SelectField(_l("Service"), [DataRequired(_l("Choose a service."))])
+    guests = TextAreaField(_l("Guests"), [Optional(), _no_longer_than(LONGEST_GUESTS)])
+    notes = TextAreaField(_l("Notes"), [Optional(), _no_longer_than(LONGEST_NOTES)])
+    confirmed = StringField(default="")
+
+    def validate_guests(self, field: Field) -> None:
+        _check_guests(field.data or "")
+
+    @property
+    def guest_list(self) -> list[str]:
+        return parse_guests(self.guests.data or "")
+
+
 class ReschedulingForm(TimeForm):
     reason = StringField(_l("Reason"), [Optional(), _no_longer_than(LONGEST_REASON)])
+
+
+class ViewForm(Form):
+    """The name of a saved view."""
+
+    name = StringField(
+        _l("Name"), [_REQUIRED, _no_longer_than(LONGEST_VIEW_NAME)], filters=[_stripped]
+    )
 
 
 class ReasonForm(Form):
@@ -349,6 +387,25 @@ def parse_price(text: str | None) -> int | None:
     if not re.fullmatch(r"[0-9]{1,7}([.][0-9]{1,2})?", compact):
         return None
     return int(Decimal(compact) * 100)
+
+
+def parse_guests(text: str) -> list[str]:
+    """The addresses in a text field, one a line or with commas between; each once, as typed.
+
+    Raises InvalidEmail.
+    """
+    parts = [part for part in re.split(r"[\s,;]+", text) if part]
+    found = [email for part in parts if (email := clean_email(part)) is not None]
+    return list(dict.fromkeys(found))
+
+
+def _check_guests(text: str) -> None:
+    try:
+        guests = parse_guests(text)
+    except InvalidEmail:
+        raise ValidationError(_l("One of these is not an e-mail address.")) from None
+    if len(guests) > MOST_GUESTS:
+        raise ValidationError(_l("At most %(max)d guests.", max=MOST_GUESTS))
 
 
 def refuse(field: Field, message: object) -> None:

@@ -6,12 +6,14 @@ from flask import Flask
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
-from webapp.models.bulk import BulkItem, BulkStatus, ItemStatus
-from webapp.models.discrepancy import Action, Resolution
+from webapp.models.bulk import BulkItem, BulkKind, BulkStatus, ItemStatus
+from webapp.models.discrepancy import Resolution
 from webapp.models.notification import Notification
+from webapp.sync.bulk_work import CANCELLED, NO_RIGHT
 from webapp.views.explanations import explain
 from webapp.views.formats import number as shown
-from webapp.views.wording import RESOLUTIONS, Badge
+from webapp.views.wording import REFUSALS, RESOLUTIONS, Badge
+from webapp.views.words import gettext as _
 
 BULK_STATUSES: dict[StrEnum, Badge] = {
     BulkStatus.RUNNING: Badge(_l("At work"), "yellow", "clock"),
@@ -27,14 +29,15 @@ ITEM_STATUSES: dict[StrEnum, Badge] = {
     ItemStatus.STARTED: Badge(_l("Under way"), "yellow", "refresh"),
     ItemStatus.QUEUED: Badge(_l("Waiting"), "secondary", "clock"),
 }
-BULK_TITLES: dict[Action, LazyString] = {
-    Action.RETRY: _l("Retry many"),
-    Action.PUSH_AGAIN: _l("Push many again"),
-    Action.TAKE_REMOTE: _l("Take Cal.com's version of many"),
-    Action.KEEP_OURS: _l("Keep our version of many"),
-    Action.ADOPT: _l("Adopt many"),
-    Action.CANCEL_REMOTE: _l("Cancel many on Cal.com"),
-    Action.DISMISS: _l("Dismiss many"),
+BULK_TITLES: dict[BulkKind, LazyString] = {
+    BulkKind.RETRY: _l("Retry many"),
+    BulkKind.PUSH_AGAIN: _l("Push many again"),
+    BulkKind.TAKE_REMOTE: _l("Take Cal.com's version of many"),
+    BulkKind.KEEP_OURS: _l("Keep our version of many"),
+    BulkKind.ADOPT: _l("Adopt many"),
+    BulkKind.CANCEL_REMOTE: _l("Cancel many on Cal.com"),
+    BulkKind.DISMISS: _l("Dismiss many"),
+    BulkKind.CANCEL: _l("Cancel many appointments"),
 }
 _REFUSALS: dict[str, LazyString] = {
     "settled": _l("It had been settled meanwhile."),
@@ -61,7 +64,7 @@ def bulk_summary(item: Notification) -> str:
         for status, badge in ITEM_STATUSES.items()
         if counts.get(status.value)
     ]
-    title = str(BULK_TITLES[Action(kind)]) if kind in set(Action) else ""
+    title = str(BULK_TITLES[BulkKind(kind)]) if kind in set(BulkKind) else ""
     return f"{title}: {', '.join(parts)}"
 
 
@@ -69,8 +72,14 @@ def explain_outcome(item: BulkItem) -> str:
     """Why an item ended as it did; empty while it hasn't."""
     if item.outcome is None:
         return ""
+    if item.outcome == NO_RIGHT and item.discrepancy_id is None:
+        return _("Whoever started this may no longer cancel appointments.")
     if item.outcome in _REFUSALS:
         return str(_REFUSALS[item.outcome])
+    if item.outcome == CANCELLED:
+        return _("Cancelled here and on Cal.com.")
+    if item.outcome in REFUSALS:
+        return str(REFUSALS[item.outcome])
     if item.outcome in set(Resolution):
         text = str(RESOLUTIONS[Resolution(item.outcome)])
         return text[:1].upper() + text[1:] + "."

@@ -8,13 +8,13 @@ from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
 from webapp import clock
+from webapp.models.appointment import AppointmentStatus
 from webapp.models.discrepancy import Action, Resolution
 from webapp.models.history import EventKind, HistoryEvent
 from webapp.sync.policies import Remedy
-from webapp.views.evidence import differences
 from webapp.views.explanations import explain
 from webapp.views.formats import ago, exact, instant_from
-from webapp.views.wording import ACTIONS, RESOLUTIONS
+from webapp.views.wording import ACTIONS, RESOLUTIONS, STATUSES
 from webapp.views.words import gettext as _
 
 
@@ -29,6 +29,7 @@ MARKS = {
     EventKind.RESCHEDULED: Mark(_l("Moved"), "calendar-event", "blue"),
     EventKind.CANCELLED: Mark(_l("Cancelled"), "calendar-x", "blue"),
     EventKind.MARKED: Mark(_l("Marked"), "notes", "blue"),
+    EventKind.EDITED: Mark(_l("Edited"), "notes", "blue"),
     EventKind.IMPORTED: Mark(_l("Taken over from Cal.com"), "cloud", "blue"),
     EventKind.SUPERSEDED: Mark(_l("Replaced by a newer change"), "arrow-right", "secondary"),
     EventKind.NOTHING_TO_PUSH: Mark(_l("Nothing to send to Cal.com"), "check", "secondary"),
@@ -73,6 +74,10 @@ WISHES: dict[str, LazyString] = {
     "cancel": _l("The cancellation was given up."),
 }
 
+EDITED: dict[str, LazyString] = {
+    "notes": _l("Notes changed."),
+    "guests": _l("Guests changed."),
+}
 HEALED: dict[str, LazyString] = {
     Remedy.FOLLOW: _l("By your company's policy, Cal.com's version was taken."),
     Remedy.PUSH: _l("By your company's policy, ours is sent to Cal.com again."),
@@ -107,6 +112,23 @@ def _cancelled(data: Mapping[str, Any]) -> list[str]:
     return [_("Reason: %(reason)s", reason=reason)] if reason else []
 
 
+def _marked(data: Mapping[str, Any]) -> list[str]:
+    """As what, and as what it stood before."""
+    known = set(AppointmentStatus)
+    new, old = data.get("status"), data.get("old_status")
+    if new not in known:
+        return []
+    label = str(STATUSES[AppointmentStatus(new)].label)
+    if old not in known:
+        return [_("As: %(status)s.", status=label)]
+    before = str(STATUSES[AppointmentStatus(old)].label)
+    return [_("As: %(status)s. Before: %(before)s.", status=label, before=before)]
+
+
+def _edited(data: Mapping[str, Any]) -> list[str]:
+    return [str(EDITED[name]) for name in data.get("fields") or () if name in EDITED]
+
+
 def _superseded(data: Mapping[str, Any]) -> list[str]:
     wish = str(WISHES.get(str(data.get("wish")), ""))
     return [wish, _reason(data)]
@@ -130,18 +152,11 @@ def _failed(data: Mapping[str, Any]) -> list[str]:
     return [_reason(data), _("Cal.com says: %(detail)s", detail=detail) if detail else ""]
 
 
-def _differed(data: Mapping[str, Any]) -> list[str]:
-    return [
-        _("%(name)s: here %(ours)s, on Cal.com %(theirs)s.", **difference._asdict())
-        for difference in differences(data)
-    ]
-
-
 def _healed(data: Mapping[str, Any]) -> list[str]:
     remedy = data.get("remedy")
     told = str(HEALED[str(remedy)]) if remedy in HEALED else ""
     mailed = _("Cal.com mails the customer about it.") if data.get("mails") else ""
-    return [*_differed(data), told, mailed]
+    return [told, mailed]
 
 
 def _resolved(data: Mapping[str, Any]) -> list[str]:
@@ -182,13 +197,14 @@ _TELLERS: dict[EventKind, Callable[[Mapping[str, Any]], list[str]]] = {
     EventKind.BOOKED: _booked,
     EventKind.RESCHEDULED: _moved,
     EventKind.CANCELLED: _cancelled,
+    EventKind.MARKED: _marked,
+    EventKind.EDITED: _edited,
     EventKind.SUPERSEDED: _superseded,
     EventKind.PUSHED: _pushed,
     EventKind.PUSH_RETRIES: _postponed,
     EventKind.PUSH_WAITS: _postponed,
     EventKind.PUSH_FAILED: _failed,
     EventKind.VERIFICATION_FAILED: _failed,
-    EventKind.MISMATCH: _differed,
     EventKind.HEALED: _healed,
     EventKind.MISSING: _missed,
     EventKind.SETTLEMENT_REQUESTED: _asked_for,

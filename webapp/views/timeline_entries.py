@@ -13,16 +13,32 @@ from sqlalchemy.orm import Session
 from webapp.models.appointment import Origin
 from webapp.models.delivery import Delivery, DeliveryStatus
 from webapp.models.history import EventKind, HistoryEvent, timeline
-from webapp.models.intent import Attempt, Intent, IntentKind
+from webapp.models.intent import Attempt, Intent, IntentKind, IntentStatus
 from webapp.models.tenancy import require_company_id
 from webapp.views.evidence import Difference, differences
 from webapp.views.explanations import explain
 from webapp.views.timeline import MARKS, Mark, details
 from webapp.views.words import gettext as _
 
+MOST_INTENTS = 100
 MOST_TRIES = 100
 MOST_DELIVERIES = 100
 
+COMPARISONS = frozenset({EventKind.MISMATCH, EventKind.HEALED, EventKind.WEBHOOK_APPLIED})
+"""Where both sides were looked at: what each of them said stands side by side."""
+
+INTENTS: dict[IntentKind, Mark] = {
+    IntentKind.CREATE: Mark(_l("To be booked on Cal.com"), "cloud", "secondary"),
+    IntentKind.RESCHEDULE: Mark(_l("To be moved on Cal.com"), "cloud", "secondary"),
+    IntentKind.CANCEL: Mark(_l("To be cancelled on Cal.com"), "cloud", "secondary"),
+}
+STANDS: dict[IntentStatus, LazyString] = {
+    IntentStatus.WAITING: _l("It waits for its turn."),
+    IntentStatus.IN_FLIGHT: _l("It is being carried there."),
+    IntentStatus.DONE: _l("It was carried there."),
+    IntentStatus.FAILED: _l("It was given up."),
+    IntentStatus.SUPERSEDED: _l("A newer change took its place."),
+}
 TRIES: dict[IntentKind, Mark] = {
     IntentKind.CREATE: Mark(_l("Try to book on Cal.com"), "upload", "secondary"),
     IntentKind.RESCHEDULE: Mark(_l("Try to move on Cal.com"), "upload", "secondary"),
@@ -55,6 +71,8 @@ class Entry:
     fields: list[Difference] = field(default_factory=list)
     user_id: int | None = None
     origin: Origin = Origin.SYSTEM
+    delivery_id: int | None = None
+    """The webhook it came by, which has a page of its own."""
     rank: int = 0
     """Which comes first of two at the same instant."""
 
@@ -64,22 +82,46 @@ def timeline_entries(session: Session, appointment_id: int) -> list[Entry]:
     events = timeline(session, appointment_id)
     told = {event.delivery_id for event in events}
     found = [_of_event(event) for event in events]
+    found += _intents(session, appointment_id)
     found += _tries(session, appointment_id)
     found += _arrivals(session, appointment_id, told)
     return sorted(found, key=lambda entry: (entry.at, entry.rank), reverse=True)
 
 
 def _of_event(event: HistoryEvent) -> Entry:
-    is_comparison = event.kind is EventKind.MISMATCH
     return Entry(
         at=event.at,
         mark=MARKS[event.kind],
-        sentences=[] if is_comparison else details(event),
-        fields=differences(event.data) if is_comparison else [],
+        sentences=details(event),
+        fields=differences(event.data) if event.kind in COMPARISONS else [],
+        delivery_id=event.delivery_id,
         user_id=event.user_id,
         origin=event.origin,
         rank=event.id,
     )
+
+
+def _intents(session: Session, appointment_id: int) -> Iterator[Entry]:
+    rows = session.scalars(
+        select(Intent)
+        .where(Intent.company_id == require_company_id(), Intent.appointment_id == appointment_id)
+        .order_by(Intent.id.desc())
+        .limit(MOST_INTENTS)
+    )
+    for intent in rows:
+        yield Entry(
+            intent.created_at,
+            INTENTS[intent.kind],
+            [_how_it_stands(intent)],
+            user_id=intent.requested_by_user_id,
+            origin=intent.origin,
+            rank=-2,
+        )
+
+
+def _how_it_stands(intent: Intent) -> str:
+    stands = str(STANDS[intent.status])
+    return f"{stands} ({intent.error_code})" if intent.error_code else stands
 
 
 def _tries(session: Session, appointment_id: int) -> Iterator[Entry]:
@@ -136,4 +178,11 @@ def _arrivals(session: Session, appointment_id: int, told: set[int | None]) -> I
         if row.id not in told:
             why = f" ({row.reason})" if row.reason else ""
             sentences = [f"{row.trigger}. {ARRIVALS[row.status]}{why}"]
-            yield Entry(row.received_at, ARRIVED, sentences, origin=Origin.CALCOM, rank=-1)
+            yield Entry(
+                row.received_at,
+                ARRIVED,
+                sentences,
+                origin=Origin.CALCOM,
+                delivery_id=row.id,
+                rank=-1,
+            )

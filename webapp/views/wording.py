@@ -124,6 +124,12 @@ REFUSALS: dict[str, LazyString] = {
     "service_not_offered": _l("This service is no longer offered. Choose another one."),
     "unchanged": _l("This is the time it has already. Choose another one."),
     "already_started": _l("This appointment has already begun and can no longer be changed."),
+    "not_begun": _l("This appointment has not begun yet. Mark it once it has."),
+    "not_confirmed": _l("Cal.com still awaits a confirmation of this appointment."),
+    "on_its_way": _l(
+        "A change of this appointment is on its way to Cal.com. Try again in a moment."
+    ),
+    "booked_already": _l("This customer has an appointment of this service at this time already."),
 }
 
 

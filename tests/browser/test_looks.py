@@ -1,0 +1,154 @@
+"""Every page there is × light and dark × German and English × telephone and desk: nothing
+overflows, nothing complains, nothing is left in English, axe finds no violation of WCAG 2.2 AA.
+
+The pages are walked from the application's own map. `LOOKS_FOLDER` names a folder that gets a
+picture of each (`make looks`)."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser
+from sqlalchemy import Engine
+
+from tests.browser.conftest import log_in
+from tests.browser.looks import NOWHERE, Viewer, untranslated
+from tests.browser.scene import LONG, furnish, lengthen_names
+from tests.contracts.routes import WHO_MAY, behind_the_login
+from tests.factories import Person, Tenant
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = (390, 1440)
+EXTREMES = (360, 3840)
+MORE_PAGES = ("/appointments/new?q=wolf", "/reviews?text=nobody", "/api/docs", NOWHERE)
+SHARDS = 4
+ESSENTIAL = ("/", "/reviews", "/appointments/1", "/appointments/new")
+Looks = dict[str, list[tuple[str, int]]]
+EXAMINED: Looks = {"en": [("light", 1440), ("dark", 390)], "de": [("light", 390), ("dark", 1440)]}
+"""Language → where axe looks: both themes and both widths once, and every page in all four."""
+
+FILES = re.compile(r"\.(csv|json)$|/outcomes$")
+"""Downloads: nothing to look at."""
+
+
+@pytest.fixture
+def viewer(browser: Browser, address: str, admin: Person) -> Iterator[Viewer]:
+    """The admin at a browser that prefers no motion."""
+    context = browser.new_context(base_url=address, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    log_in(page, admin)
+    yield Viewer(page)
+    context.close()
+
+
+def look_at(viewer: Viewer, paths: list[str], looks: Looks = EXAMINED) -> list[str]:
+    """What is wrong with these pages; axe looks where it is told to."""
+    found: list[str] = []
+    said: dict[str, list[set[str]]] = {}
+    for language, examined in looks.items():
+        viewer.read(language)
+        for path in paths:
+            if viewer.goto(path):
+                found += viewer.problems(WIDTHS, examine=examined)
+                said.setdefault(path, []).append(viewer.texts())
+    assert said, "there was no page to look at"
+    return found + [
+        f"{path} (not translated: {each!r})"
+        for path, texts in said.items()
+        for each in untranslated(*texts, LONG)
+    ]
+
+
+def pages(app: Flask, rows: dict[str, dict[str, object]]) -> list[str]:
+    """The addresses of all pages and pieces of pages."""
+    every = [each.address for each in behind_the_login(app, rows) if each.method == "GET"]
+    return [each for each in [*every, *MORE_PAGES] if not FILES.search(each)]
+
+
+def test_the_main_pages_are_not_amiss(
+    app: Flask, viewer: Viewer, owner_engine: Engine, company: Tenant, admin: Person
+) -> None:
+    with app.app_context():
+        furnish(owner_engine, company, admin)
+    viewer.goto("/")
+    found = look_at(viewer, list(ESSENTIAL), {"en": [("light", 1440)], "de": [("dark", 390)]})
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_no_filled_page_is_amiss(
+    app: Flask, viewer: Viewer, owner_engine: Engine, company: Tenant, admin: Person, shard: int
+) -> None:
+    with app.app_context():
+        rows = furnish(owner_engine, company, admin)
+    found = look_at(viewer, pages(app, rows)[shard::SHARDS])
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_no_page_of_an_empty_company_is_amiss(
+    app: Flask, viewer: Viewer, owner_engine: Engine
+) -> None:
+    """A company that was made a minute ago: what says what to do next."""
+    lengthen_names(owner_engine)
+    viewer.scene = "empty"
+    adapter = app.url_map.bind("localhost")
+    paths = [
+        adapter.build(rule.endpoint, {}, "GET")
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint in WHO_MAY and not rule.arguments and "GET" in (rule.methods or ())
+    ]
+    found = look_at(viewer, paths, {"en": [("dark", 1440)], "de": [("light", 390)]})
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("width", EXTREMES)
+def test_no_page_breaks_on_the_smallest_and_the_largest_screen(
+    app: Flask,
+    viewer: Viewer,
+    owner_engine: Engine,
+    company: Tenant,
+    admin: Person,
+    width: int,
+) -> None:
+    with app.app_context():
+        rows = furnish(owner_engine, company, admin)
+    viewer.read("de")
+    found: list[str] = []
+    for path in pages(app, rows):
+        if viewer.goto(path):
+            found += viewer.problems((width,), examine=())
+    assert not found, "\n".join(found)
+
+
+def test_what_is_amiss_is_found(viewer: Viewer) -> None:
+    """The looks would be worth nothing if they let everything pass."""
+    viewer.goto("/")
+    viewer.page.evaluate(
+        """() => {
+          const main = document.querySelector("main");
+          main.insertAdjacentHTML("beforeend", `<p class="pale">Pale</p>
+            <input class="form-control"><p class="wide">Wide</p>`);
+          const style = document.querySelector(".pale").style;
+          style.color = "#bbb"; style.background = "#fff";
+          document.querySelector(".wide").style.width = "200vw";
+          main.insertAdjacentHTML("beforeend", "<style>p { color: red }</style>");
+        }"""
+    )
+    found = "\n".join(viewer.problems((390,), examine=[("light", 390)]))
+    for part in (
+        "too wide by",
+        "color-contrast: ['.pale']",
+        "label: ['.form-control']",
+        "style-src",
+    ):
+        assert part in found, f"{part}: {found}"
+    assert untranslated({"Save it", "Ruth"}, {"Save it", "Ruth"}, "Ruth") == ["Save it"]

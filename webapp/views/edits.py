@@ -1,0 +1,193 @@
+"""Editing an appointment, and marking what came of it. Where Cal.com mails the customer because of
+an edit, the page says what it will do and asks once more."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Blueprint, abort, flash, request, url_for
+from flask.typing import ResponseReturnValue
+
+from webapp import clock
+from webapp.extensions import db
+from webapp.jobs.queues import enqueue_push
+from webapp.models.appointment import Appointment, AppointmentStatus
+from webapp.models.intent import IntentKind
+from webapp.models.service import Service
+from webapp.sync.booking import BookingRefused
+from webapp.sync.editing import Edited, Wanted, edit_appointment
+from webapp.sync.mailing import Mail, foresee_mail
+from webapp.sync.marking import MARKS, mark_appointment
+from webapp.views import htmx
+from webapp.views.access import acting, company_zone, find_or_404, id_or_404, require_person
+from webapp.views.appointments import find_appointment
+from webapp.views.booking import service_choices
+from webapp.views.changes import mention_second_hour
+from webapp.views.forms import EditForm, refuse
+from webapp.views.pages import render_page
+from webapp.views.wording import REFUSALS, STATUSES
+from webapp.views.words import gettext as _
+
+blueprint = Blueprint("edits", __name__, url_prefix="/appointments")
+
+RESCHEDULES, BOOKS_ANEW = "reschedules", "books_anew"
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """What an edit makes Cal.com do, and whom it mails about it."""
+
+    kind: str
+    mail: Mail
+
+
+@blueprint.get("/<int:appointment_id>/edits")
+@acting
+def edit(appointment_id: int) -> ResponseReturnValue:
+    appointment = find_appointment(appointment_id)
+    return _render(appointment, _form_of(appointment))
+
+
+@blueprint.post("/<int:appointment_id>/edits")
+@acting
+def save(appointment_id: int) -> ResponseReturnValue:
+    appointment = find_appointment(appointment_id)
+    form = _posted(appointment)
+    if not form.validate():
+        return _render(appointment, form), 422
+    wanted = _wanted(form, appointment)
+    consequence = _foresee(appointment, wanted)
+    if consequence is not None and form.confirmed.data != consequence.kind:
+        return _render(appointment, form, consequence)
+    edited = _save(form, appointment, wanted)
+    if edited is None:
+        db.session.rollback()
+        return _render(find_appointment(appointment_id), form), 422
+    db.session.commit()
+    for intent_id in edited.intent_ids:
+        enqueue_push(require_person().company_id, intent_id)
+    _say(form, edited, appointment_id)
+    return htmx.see_other(_address_of(edited.appointment_id))
+
+
+@blueprint.post("/<int:appointment_id>/markings")
+@acting
+def mark(appointment_id: int) -> ResponseReturnValue:
+    """Completed or no-show: ours alone, nobody is mailed."""
+    appointment = find_appointment(appointment_id)
+    wanted = request.form.get("mark", "")
+    if wanted not in MARKS:
+        abort(400)
+    status = AppointmentStatus(wanted)
+    try:
+        mark_appointment(
+            db.session(), appointment, status, now=clock.now(), user_id=require_person().id
+        )
+    except BookingRefused as refusal:
+        db.session.rollback()
+        flash(str(REFUSALS[refusal.reason]), "warning")
+        return htmx.see_other(_address_of(appointment_id))
+    db.session.commit()
+    flash(_("Marked: %(status)s. Nobody is mailed.", status=STATUSES[status].label), "success")
+    return htmx.see_other(_address_of(appointment_id))
+
+
+def may_move(appointment: Appointment, now: datetime) -> bool:
+    """Whether time and service may still change; notes and guests always may."""
+    return appointment.is_live and appointment.starts_at > now
+
+
+def _save(form: EditForm, appointment: Appointment, wanted: Wanted) -> Edited | None:
+    try:
+        return edit_appointment(
+            db.session(),
+            appointment,
+            wanted,
+            cancellation_reason=_("Booked anew as %(service)s.", service=wanted.service.name),
+            now=clock.now(),
+            user_id=require_person().id,
+        )
+    except BookingRefused as refusal:
+        field = form.service if refusal.reason == "service_not_offered" else form.time
+        refuse(field, REFUSALS[refusal.reason])
+        return None
+
+
+def _say(form: EditForm, edited: Edited, appointment_id: int) -> None:
+    if edited.appointment_id != appointment_id:
+        flash(_("Cancelled and booked anew. Both are on their way to Cal.com."), "success")
+    elif edited.intent_ids:
+        flash(_("Saved. The new time is on its way to Cal.com."), "success")
+    else:
+        flash(_("Saved.") if edited.has_changed else _("Nothing was changed."), "success")
+        return
+    mention_second_hour(form)
+
+
+def _foresee(appointment: Appointment, wanted: Wanted) -> Consequence | None:
+    """None where only what is ours changes."""
+    if wanted.service.id != appointment.service_id:
+        mail = foresee_mail(db.session(), appointment, IntentKind.CREATE)
+        return Consequence(BOOKS_ANEW, mail)
+    if wanted.starts_at != appointment.starts_at:
+        mail = foresee_mail(db.session(), appointment, IntentKind.RESCHEDULE)
+        return Consequence(RESCHEDULES, mail)
+    return None
+
+
+def _wanted(form: EditForm, appointment: Appointment) -> Wanted:
+    service = find_or_404(Service, id_or_404(form.service.data))
+    starts_at = form.starts_at or abort(422)
+    if starts_at == appointment.starts_at.replace(second=0, microsecond=0):
+        starts_at = appointment.starts_at
+    return Wanted(
+        starts_at=starts_at,
+        service=service,
+        notes=(form.notes.data or "").replace("\r\n", "\n"),
+        guests=form.guest_list,
+    )
+
+
+def _posted(appointment: Appointment) -> EditForm:
+    """What was sent; what may no longer move stays what it is, whatever was sent."""
+    form = _with_choices(EditForm(request.form), appointment)
+    if form.service.data:
+        find_or_404(Service, id_or_404(form.service.data))
+    if not may_move(appointment, clock.now()):
+        kept = _form_of(appointment)
+        for name in ("day", "time", "service"):
+            form[name].data = kept[name].data
+    return form
+
+
+def _form_of(appointment: Appointment) -> EditForm:
+    starts_at = appointment.starts_at.astimezone(company_zone())
+    data = {
+        "day": f"{starts_at:%Y-%m-%d}",
+        "time": f"{starts_at:%H:%M}",
+        "service": str(appointment.service_id),
+        "notes": appointment.notes,
+        "guests": "\n".join(appointment.guests),
+    }
+    return _with_choices(EditForm(data=data), appointment)
+
+
+def _with_choices(form: EditForm, appointment: Appointment) -> EditForm:
+    form.service.choices = service_choices(keeping=appointment.service_id)
+    form.service.validate_choice = False  # a stranger's service is 404, not a hint
+    return form
+
+
+def _render(
+    appointment: Appointment, form: EditForm, consequence: Consequence | None = None
+) -> str:
+    return render_page(
+        "appointments/edit.html",
+        appointment=appointment,
+        form=form,
+        consequence=consequence,
+        may_move=may_move(appointment, clock.now()),
+    )
+
+
+def _address_of(appointment_id: int) -> str:
+    return url_for("appointments.show", appointment_id=appointment_id)
