@@ -51,7 +51,7 @@
   document.addEventListener("htmx:sendError", (event) => { if (!isPoll(event.detail)) sayOffline(); });
 
   // Whoever stands on a button that is swapped goes on standing on the one that comes in its place.
-  const controls = "a[href], button, input, select, textarea, summary";
+  const controls = "a[href], button, input:not([type=hidden]), select, textarea, summary";
   const nameOf = (one) => one.id || one.getAttribute("href") || one.form?.getAttribute("action") || one.textContent.trim();
   let stood = null;
   document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
