@@ -43,8 +43,9 @@ NEEDS: dict[str, Row] = {
         "ends_at": lambda number: clock.now() + timedelta(hours=number + 1),
     },
     "access_links": {
-        "kind": "password",
-        "role": None,
+        "kind": "invitation",
+        "role": "staff",
+        "user_id": None,
         "token_hash": lambda _number: os.urandom(32),
         "email_folded": lambda number: f"{number}@link.test",
         "expires_at": clock.now() + timedelta(days=1),

@@ -21,7 +21,17 @@ HERE = "tests/contracts/routes.py"
 OPEN_DOORS = {"static", "health.live", "health.ready", "api_docs.document"}
 """Doors that tell everybody the same; at any other one proves oneself, or gets 401."""
 
-LOGIN = {"login.show", "login.admit", "api_docs.show"}
+LOGIN = {
+    "login.show",
+    "login.admit",
+    "api_docs.show",
+    "invitations.show",
+    "invitations.accept",
+    "passwords.ask",
+    "passwords.mail",
+    "passwords.show",
+    "passwords.choose",
+}
 """What people see who are not logged in."""
 
 BODIES: dict[str, dict[str, str]] = {
@@ -36,6 +46,7 @@ KEYS: dict[str, Callable[[Tenant], dict[str, str]]] = {
 """Blueprint of a door that has rows behind its addresses → headers with which a company gets in."""
 
 OTHER_ARGUMENTS: dict[str, Callable[[Mapping[str, Row]], object]] = {
+    "link_text": lambda _rows: "no-link-of-anybody",
     "token": lambda rows: rows["companies"]["webhook_token"],
     "phone_token": lambda rows: rows["companies"]["phone_token"],
 }
@@ -52,6 +63,8 @@ WHO_MAY: dict[str, set[Role]] = {
     "appointments.show": EVERYBODY,
     "appointments.sync": EVERYBODY,
     "appointments.verify": ACTING,
+    "audit.export": ACTING,
+    "audit.index": ACTING,
     "booking.book": ACTING,
     "booking.customers": ACTING,
     "booking.new": ACTING,
@@ -79,6 +92,12 @@ WHO_MAY: dict[str, set[Role]] = {
     "channels.retry": ADMINS,
     "channels.probe_channel": ADMINS,
     "channels.probe_mail": ADMINS,
+    "customers.create": ACTING,
+    "customers.edit": ACTING,
+    "customers.index": EVERYBODY,
+    "customers.new": ACTING,
+    "customers.show": EVERYBODY,
+    "customers.update": ACTING,
     "deliveries.index": EVERYBODY,
     "deliveries.outcome": EVERYBODY,
     "deliveries.rehearse_one": ACTING,
@@ -100,6 +119,16 @@ WHO_MAY: dict[str, set[Role]] = {
     "notifications.show": EVERYBODY,
     "overview.cards": EVERYBODY,
     "overview.show": EVERYBODY,
+    "people.bar": ADMINS,
+    "people.change_role": ADMINS,
+    "people.confirm_bar": ADMINS,
+    "people.index": ADMINS,
+    "people.invite": ADMINS,
+    "people.let_in": ADMINS,
+    "people.offer_password": ADMINS,
+    "people.renew": ADMINS,
+    "people.show": ADMINS,
+    "people.withdraw": ADMINS,
     "pauses.confirm": ADMINS,
     "pauses.pause": ADMINS,
     "pauses.resume": ADMINS,
@@ -169,6 +198,8 @@ IDS: dict[str, str] = {
 
 TEXTS: dict[str, str] = {
     **{type_.value: "daily" for type_ in NotificationType},
+    "act": "",
+    "actor": "",
     "address": "",
     "buffer_after": "0",
     "buffer_before": "0",
@@ -179,6 +210,7 @@ TEXTS: dict[str, str] = {
     "field": "",
     "is_offered": "y",
     "price": "0",
+    "role": "staff",
     "enabled": "yes",
     "mails_staff": "yes",
     "types": "",
@@ -221,6 +253,7 @@ TEXTS: dict[str, str] = {
     "sync": "review",
     "text": "some",
     "theme": "dark",
+    "time_zone": "Europe/Berlin",
     "time": "14:30",
     "trigger": "",
     "to": "2031-12-31",

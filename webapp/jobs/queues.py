@@ -57,6 +57,7 @@ KINDS = {
         "webapp.jobs.service_sync.push_service",
         SERVICE_SYNC_TIMEOUT_SECONDS,
     ),
+    "access_mail": (SENDINGS, "webapp.jobs.access_mail.send", SENDING_TIMEOUT_SECONDS),
 }
 
 DELIVERIES_AT_ONCE_PER_SECOND = 20.0

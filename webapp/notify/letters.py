@@ -3,7 +3,7 @@
 Outside the login nothing personal is told: the id, the time and the issue (S7).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -33,10 +33,12 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
+    """`preferences_url`: where its reader chooses what they are mailed; None where they asked."""
+
     subject: str
     text: str
     html: str
-    preferences_url: str
+    preferences_url: str | None
 
 
 class Line(NamedTuple):
@@ -64,10 +66,15 @@ def write_letter(items: Sequence[Notification], reader: Reader, *, public_url: s
         }
         return Letter(
             subject=subject,
-            text=_templates().get_template("letter.txt").render(words),
-            html=_templates().get_template("letter.html").render(words),
+            text=render_letter("letter.txt", words),
+            html=render_letter("letter.html", words),
             preferences_url=str(words["preferences_url"]),
         )
+
+
+def render_letter(template: str, words: Mapping[str, object]) -> str:
+    """A template of mail with its words."""
+    return _templates().get_template(template).render(words)
 
 
 def _subject(items: Sequence[Notification]) -> str:

@@ -70,7 +70,8 @@ def _compose(letter: Letter, *, sender: str, to: str, message_id: str) -> EmailM
     message["Subject"] = letter.subject
     message["Date"] = formatdate()
     message["Message-ID"] = message_id
-    message["List-Unsubscribe"] = f"<{letter.preferences_url}>"
+    if letter.preferences_url is not None:
+        message["List-Unsubscribe"] = f"<{letter.preferences_url}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(letter.text)
     message.add_alternative(letter.html, subtype="html")

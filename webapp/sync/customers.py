@@ -1,6 +1,7 @@
 """Customers: found by e-mail or phone before one is made."""
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 
 from email_validator import EmailNotValidError, validate_email
@@ -22,6 +23,64 @@ class InvalidEmail(ValueError):
 
 class InvalidPhone(ValueError):
     """Not a phone number in international form."""
+
+
+class OnFile(ValueError):
+    """Another customer has this e-mail: two rows for one person would part their appointments."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("another customer has this e-mail")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """What a person typed about a customer."""
+
+    name: str
+    email: str | None
+    phone: str | None
+    time_zone: str
+    language: str
+
+
+def add_customer(session: Session, contact: Contact, *, now: datetime) -> Customer:
+    """A new customer; raises OnFile, CustomerUnreachable, InvalidEmail or InvalidPhone."""
+    email, phone = _clean_contact(session, contact, None)
+    return make_customer(
+        session,
+        name=contact.name,
+        email=email,
+        phone=phone,
+        time_zone=contact.time_zone,
+        language=contact.language,
+        now=now,
+    )
+
+
+def change_customer(session: Session, customer: Customer, contact: Contact) -> None:
+    """Write what was edited; the same errors. Cal.com isn't told: bookings keep what they were
+    made with (S3.11)."""
+    email, phone = _clean_contact(session, contact, customer)
+    customer.name, customer.name_folded = contact.name.strip(), fold(contact.name)
+    customer.email, customer.email_folded = email, email and fold(email)
+    customer.phone = phone
+    customer.time_zone, customer.language = contact.time_zone, contact.language
+    session.flush()
+
+
+def _clean_contact(
+    session: Session, contact: Contact, customer: Customer | None
+) -> tuple[str | None, str | None]:
+    email, phone = clean_email(contact.email), clean_phone(contact.phone)
+    if email is None and phone is None:
+        raise CustomerUnreachable
+    if email is not None:
+        lock_contact(session, email)
+        twin = find_customer(session, email=email, phone=None)
+        if twin is not None and twin is not customer:
+            raise OnFile(twin.name)
+    return email, phone
 
 
 def find_or_make_customer(

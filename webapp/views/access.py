@@ -44,7 +44,21 @@ DOORS = frozenset(
 TOKEN_DOORS = frozenset({"api_v1"})
 """Blueprints for programs: all in them proves itself by a bearer token, and by nothing else."""
 
-PUBLIC_ENDPOINTS = DOORS | {"login.show", "login.admit", "api_docs.show"}
+WAYS_IN = frozenset(
+    {
+        "login.show",
+        "login.admit",
+        "invitations.show",
+        "invitations.accept",
+        "passwords.ask",
+        "passwords.mail",
+        "passwords.show",
+        "passwords.choose",
+    }
+)
+"""For people who have no login yet, or have forgotten it; a link's secret lets them in."""
+
+PUBLIC_ENDPOINTS = DOORS | WAYS_IN | {"api_docs.show"}
 
 LARGEST_ID = 2**63 - 1
 SEEN_AT = "seen_at"

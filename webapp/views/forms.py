@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import available_timezones
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
@@ -21,7 +22,7 @@ from wtforms.validators import AnyOf, DataRequired, EqualTo, Length, Optional, V
 
 from webapp.models.api_token import Scope
 from webapp.models.company import FieldPolicy, UnclaimedPolicy
-from webapp.models.user import MIN_PASSWORD_LENGTH
+from webapp.models.user import MIN_PASSWORD_LENGTH, Role
 from webapp.sync.customers import InvalidEmail, clean_email
 from webapp.views.access import company_zone
 from webapp.views.local_time import TimeDoesNotExist, instant_of, parse_day, parse_time
@@ -235,7 +236,9 @@ class ChannelForm(ConfirmedForm):
     )
 
 
-class PasswordForm(ConfirmedForm):
+class NewPasswordForm(Form):
+    """A password of one's own choice, twice."""
+
     new = PasswordField(
         _l("New password"),
         [
@@ -247,6 +250,88 @@ class PasswordForm(ConfirmedForm):
     repeated = PasswordField(
         _l("New password again"), [_REQUIRED, EqualTo("new", _l("The two are not the same."))]
     )
+
+
+class PasswordForm(ConfirmedForm, NewPasswordForm):
+    """The reader's own."""
+
+
+class InvitationForm(ConfirmedForm):
+    """Whom to let in, and as what."""
+
+    email = StringField(
+        _l("E-mail"), [_REQUIRED, _no_longer_than(LONGEST_EMAIL)], filters=[_stripped]
+    )
+    role = StringField(_l("Role"), [_one_of(*Role)], default=Role.MANAGER.value)
+
+
+class RoleForm(ConfirmedForm):
+    role = StringField(_l("Role"), [_one_of(*Role)])
+
+
+class JoiningForm(NewPasswordForm):
+    """What an invited person says of themselves."""
+
+    name = StringField(
+        _l("Your name"), [_REQUIRED, _no_longer_than(LONGEST_NAME)], filters=[_stripped]
+    )
+    language = StringField(_l("Language"), [_one_of("en", "de")])
+
+
+class ForgottenForm(Form):
+    email = StringField(
+        _l("E-mail"), [_REQUIRED, _no_longer_than(LONGEST_EMAIL)], filters=[_stripped]
+    )
+
+
+class CustomerForm(Form):
+    """Whom appointments are for; that the address is readable is checked where it is written."""
+
+    name = StringField(_l("Name"), [_REQUIRED, _no_longer_than(LONGEST_NAME)], filters=[_stripped])
+    email = StringField(_l("E-mail"), [_no_longer_than(LONGEST_EMAIL)], filters=[_stripped])
+    phone = StringField(_l("Phone"), [_no_longer_than(LONGEST_PHONE)], filters=[_stripped])
+    time_zone = StringField(_l("Time zone"), [_REQUIRED], filters=[_stripped])
+    language = StringField(_l("Language"), [_REQUIRED], filters=[_stripped])
+
+    def validate_time_zone(self, field: Field) -> None:
+        check_zone(field)
+
+    def validate_language(self, field: Field) -> None:
+        if not re.fullmatch(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}", field.data or ""):
+            raise ValidationError(_l("This is not a language. Example: de"))
+
+
+class CompanyForm(Form):
+    name = StringField(_l("Name"), [_REQUIRED, _no_longer_than(LONGEST_NAME)], filters=[_stripped])
+    time_zone = StringField(_l("Time zone"), [_REQUIRED], filters=[_stripped])
+    language = StringField(_l("Language"), [_one_of("en", "de")])
+
+    def validate_time_zone(self, field: Field) -> None:
+        check_zone(field)
+
+
+def check_zone(field: Field) -> None:
+    """Raises ValidationError for what is no IANA time zone."""
+    if field.data not in available_timezones():
+        raise ValidationError(_l("This is not a time zone. Example: Europe/Berlin"))
+
+
+class ConnectionForm(ConfirmedForm):
+    """Where the company's Cal.com is; an empty key leaves the one that is set."""
+
+    base_url = StringField(
+        _l("Address"), [_REQUIRED, _no_longer_than(LONGEST_ADDRESS)], filters=[_stripped]
+    )
+    api_key = PasswordField(_l("API key"), [_no_longer_than(LONGEST_ADDRESS)], filters=[_stripped])
+
+
+class PhoneForm(ConfirmedForm):
+    """The telephone's key, and what becomes of calls while Cal.com can't be asked."""
+
+    retell_key = PasswordField(
+        _l("Retell API key"), [_no_longer_than(LONGEST_ADDRESS)], filters=[_stripped]
+    )
+    unchecked = StringField(validators=[_one_of("yes", "no")])
 
 
 class ServiceForm(Form):
