@@ -50,6 +50,37 @@
   });
   document.addEventListener("htmx:sendError", (event) => { if (!isPoll(event.detail)) sayOffline(); });
 
+  // Whoever stands on a button that is swapped goes on standing on the one that comes in its place.
+  const controls = "a[href], button, input:not([type=hidden]), select, textarea, summary";
+  const nameOf = (one) => one.id || one.getAttribute("href") || one.form?.getAttribute("action") || one.textContent.trim();
+  let stood = null;
+  document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+    const here = document.activeElement;
+    stood = target.contains(here) && here !== target && target.id ? { id: target.id, name: nameOf(here) } : null;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    const place = stood && byId(stood.id);
+    if (place && document.activeElement === document.body) {
+      const same = [...place.querySelectorAll(controls)].find((one) => nameOf(one) === stood.name);
+      if (!same) place.tabIndex = -1;
+      (same || place).focus({ preventScroll: true });
+    }
+    stood = null;
+  });
+
+  // What a person waits for longer than a moment says so.
+  let waitedFor = 0;
+  const isWork = (event) => !isPoll(event.detail);
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (!isWork(event)) return;
+    waitedFor += 1;
+    setTimeout(() => { byId("busy").hidden = waitedFor < 1; }, 500);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (isWork(event)) waitedFor = Math.max(0, waitedFor - 1);
+    byId("busy").hidden = waitedFor < 1 || byId("busy").hidden;
+  });
+
   // A plain form is sent once, however often its button is pressed.
   document.addEventListener("submit", (event) => {
     const form = event.target;
