@@ -36,6 +36,7 @@ KEYS: dict[str, Callable[[Tenant], dict[str, str]]] = {
 """Blueprint of a door that has rows behind its addresses → headers with which a company gets in."""
 
 OTHER_ARGUMENTS: dict[str, Callable[[Mapping[str, Row]], object]] = {
+    "code": lambda _rows: "TIMEOUT",
     "token": lambda rows: rows["companies"]["webhook_token"],
     "phone_token": lambda rows: rows["companies"]["phone_token"],
 }
@@ -87,6 +88,8 @@ WHO_MAY: dict[str, set[Role]] = {
     "edits.edit": ACTING,
     "edits.mark": ACTING,
     "edits.save": ACTING,
+    "guidance.error": EVERYBODY,
+    "guidance.errors": EVERYBODY,
     "incidents.confirm_flagging": ACTING,
     "incidents.flag": ACTING,
     "incidents.index": EVERYBODY,
@@ -98,6 +101,7 @@ WHO_MAY: dict[str, set[Role]] = {
     "notifications.read": EVERYBODY,
     "notifications.read_all": EVERYBODY,
     "notifications.show": EVERYBODY,
+    "notifications.unread": EVERYBODY,
     "overview.cards": EVERYBODY,
     "overview.show": EVERYBODY,
     "pauses.confirm": ADMINS,
@@ -121,6 +125,7 @@ WHO_MAY: dict[str, set[Role]] = {
     "saved_views.index": EVERYBODY,
     "saved_views.remove": EVERYBODY,
     "saved_views.save": EVERYBODY,
+    "search.show": EVERYBODY,
     "services.compare": ACTING,
     "services.comparison": EVERYBODY,
     "services.index": EVERYBODY,
@@ -170,6 +175,7 @@ TEXTS: dict[str, str] = {
     "mark": "completed",
     "query": "period=past",
     "view": "day",
+    "show": "",
     "slot": "",
     "kind": "dismiss",
     "managers_settle": "yes",

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from webapp import clock
 from webapp.application import settings
 from webapp.extensions import db
+from webapp.insight.trend import keep_card_day
 from webapp.jobs.queues import PERIODIC, JsonJob, enqueue_reconnection, enqueue_run
 from webapp.jobs.slots import every, nightly
 from webapp.logs import log
@@ -80,6 +81,21 @@ def _begin_reconnection(session: Session, now: datetime, _slot: str) -> int | No
     return require_company_id() if needs_asking(session, now) else None
 
 
+def figures_slot(now: datetime, _zone: ZoneInfo) -> str:
+    return every(now, timedelta(hours=1))
+
+
+def _keep_figures(session: Session, now: datetime, _slot: str) -> int | None:
+    """Small enough to be done by the tick itself."""
+    company = session.get_one(Company, require_company_id())
+    keep_card_day(session, now, company.zone)
+    return company.id
+
+
+def _nobody(_company_id: int, _row_id: int) -> None:
+    """There is nothing left to hand over."""
+
+
 TASKS = {
     task.name: task
     for task in (
@@ -87,6 +103,7 @@ TASKS = {
         Task("verification", verification_slot, _run_of(RunScope.SCHEDULED)),
         Task("delta", delta_slot, _run_of(RunScope.DELTA)),
         Task("reconnection", reconnection_slot, _begin_reconnection, enqueue_reconnection),
+        Task("figures", figures_slot, _keep_figures, _nobody),
     )
 }
 
