@@ -28,8 +28,12 @@
     link.className = "calendar-link";
     link.title = `${more.time} · ${event.title} · ${more.service} · ${more.sync}`;
     const sync = part(more.sync, "visually-hidden");
-    link.append(icon(more.icon), sync, part(more.time, "calendar-when"), part(event.title, "calendar-who"),
-      part(more.service, "calendar-what"));
+    // A week's columns are narrow: there the start alone is seen, and the whole time is heard.
+    const isDay = given.view === "day";
+    const line = part("", "calendar-line");
+    line.append(part(isDay ? more.time : more.time.split(" ")[0], "calendar-when"), part(event.title, "calendar-who"));
+    if (!isDay) line.append(part(` ${more.time}`, "visually-hidden"));
+    link.append(icon(more.icon), sync, line, part(more.service, "calendar-what"));
     if (more.is_cancelled) link.append(part(more.status, "calendar-what"));
     return { domNodes: [link] };
   };
@@ -77,6 +81,7 @@
     eventStartEditable: false,
     eventDurationEditable: false,
     selectable: false,
+    slotEventOverlap: false,
     slotDuration: "00:30",
     slotHeight: 28,
     scrollTime: now < "10:00" ? "06:00:00" : "07:00:00",
