@@ -69,6 +69,13 @@
   if (given.view === "week" && isNarrow) return; // seven columns can't be read there: the list can
   place.hidden = false;
   list.hidden = true;
+  // Its table of half hours says nothing to a screen reader, and appointments are no cells of it.
+  const plain = () => place.querySelectorAll(":is([role=table], [role=rowgroup], [role=row], [role=cell], [role=columnheader], [role=rowheader])")
+    .forEach((part) => {
+      part.setAttribute("role", "presentation");
+      for (const name of ["aria-colindex", "aria-rowindex", "aria-colspan"]) part.removeAttribute(name);
+    });
+  new MutationObserver(plain).observe(place, { childList: true, subtree: true });
   EventCalendar.create(place, {
     view: given.view === "day" ? "timeGridDay" : "timeGridWeek",
     date: given.day,
@@ -83,7 +90,7 @@
     selectable: false,
     slotEventOverlap: false,
     slotDuration: "00:30",
-    slotHeight: 28,
+    slotHeight: 34,
     scrollTime: now < "10:00" ? "06:00:00" : "07:00:00",
     height: "min(70vh, 46rem)",
     slotLabelFormat: { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
