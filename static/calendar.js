@@ -28,8 +28,12 @@
     link.className = "calendar-link";
     link.title = `${more.time} · ${event.title} · ${more.service} · ${more.sync}`;
     const sync = part(more.sync, "visually-hidden");
-    link.append(icon(more.icon), sync, part(more.time, "calendar-when"), part(event.title, "calendar-who"),
-      part(more.service, "calendar-what"));
+    // A week's columns are narrow: there the start alone is seen, and the whole time is heard.
+    const isDay = given.view === "day";
+    const line = part("", "calendar-line");
+    line.append(part(isDay ? more.time : more.time.split(" ")[0], "calendar-when"), part(event.title, "calendar-who"));
+    if (!isDay) line.append(part(` ${more.time}`, "visually-hidden"));
+    link.append(icon(more.icon), sync, line, part(more.service, "calendar-what"));
     if (more.is_cancelled) link.append(part(more.status, "calendar-what"));
     return { domNodes: [link] };
   };
@@ -65,11 +69,14 @@
   if (given.view === "week" && isNarrow) return; // seven columns can't be read there: the list can
   place.hidden = false;
   list.hidden = true;
-  // The library calls its grid a table whose rows hold articles, which is no table to a screen
-  // reader: what counts are the links in it.
-  const unname = () => place.querySelectorAll("[role]").forEach((each) => each.removeAttribute("role"));
+  // Its table of half hours says nothing to a screen reader, and appointments are no cells of it.
+  const plain = () => place.querySelectorAll(":is([role=table], [role=rowgroup], [role=row], [role=cell], [role=columnheader], [role=rowheader])")
+    .forEach((part) => {
+      part.setAttribute("role", "presentation");
+      for (const name of ["aria-colindex", "aria-rowindex", "aria-colspan"]) part.removeAttribute(name);
+    });
+  new MutationObserver(plain).observe(place, { childList: true, subtree: true });
   EventCalendar.create(place, {
-    eventAllUpdated: unname,
     view: given.view === "day" ? "timeGridDay" : "timeGridWeek",
     date: given.day,
     firstDay: 1,
@@ -81,8 +88,9 @@
     eventStartEditable: false,
     eventDurationEditable: false,
     selectable: false,
+    slotEventOverlap: false,
     slotDuration: "00:30",
-    slotHeight: 28,
+    slotHeight: 34,
     scrollTime: now < "10:00" ? "06:00:00" : "07:00:00",
     height: "min(70vh, 46rem)",
     slotLabelFormat: { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },

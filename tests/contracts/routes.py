@@ -68,6 +68,7 @@ WHO_MAY: dict[str, set[Role]] = {
     "audit.index": ACTING,
     "booking.book": ACTING,
     "booking.customers": ACTING,
+    "booking.free_times": ACTING,
     "booking.new": ACTING,
     "bulk_cancellations.create": ACTING,
     "bulk_cancellations.new": ACTING,
