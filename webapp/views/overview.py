@@ -18,7 +18,8 @@ from webapp.models.history import HistoryEvent
 from webapp.models.incident import open_incidents
 from webapp.models.run import latest_run
 from webapp.models.tenancy import require_company_id
-from webapp.views.access import company_zone
+from webapp.sync.first_steps import needs_first_steps
+from webapp.views.access import company_zone, require_person
 from webapp.views.pages import count_unread, render_page
 
 blueprint = Blueprint("overview", __name__)
@@ -45,6 +46,7 @@ def show() -> ResponseReturnValue:
         is_broken=company.connection_state is ConnectionState.BROKEN,
         run=latest_run(db.session()),
         incidents=open_incidents(db.session()),
+        needs_first_steps=require_person().is_admin and needs_first_steps(db.session()),
         activity=_latest_activity(),
         upcoming=_next_appointments(),
     )
