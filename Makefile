@@ -69,6 +69,14 @@ test: $(VENV)/dev.stamp ## run the tests on embedded servers (ARGS="-k word")
 long: $(VENV)/dev.stamp ## run what takes its time: chaos, storms, simulated weeks, every page's look
 	@exec $(PYTEST) -m long $(ARGS)
 
+LOOKS_FOLDER ?= $(VENV)/looks
+
+.PHONY: looks
+looks: $(VENV)/dev.stamp ## photograph every page in every look onto one sheet (LOOKS_FOLDER)
+	@rm -rf $(LOOKS_FOLDER)
+	@LOOKS_FOLDER=$(LOOKS_FOLDER) $(PYTEST) tests/browser/test_looks.py $(ARGS); \
+		$(PY) -m tests.browser.sheet $(LOOKS_FOLDER)
+
 .PHONY: bench-verify
 bench-verify: $(VENV)/dev.stamp ## a full sweep beside a plain loop, over 2,000 and 20,000 (about a quarter of an hour)
 	@exec $(PY) -m benchmarks.verify $(ARGS)

@@ -50,6 +50,56 @@
   });
   document.addEventListener("htmx:sendError", (event) => { if (!isPoll(event.detail)) sayOffline(); });
 
+  // Whoever stands on a button that is swapped goes on standing on the one that comes in its place.
+  const controls = "a[href], button, input:not([type=hidden]), select, textarea, summary";
+  const nameOf = (one) => one.id || one.getAttribute("href") || one.form?.getAttribute("action") || one.textContent.trim();
+  let stood = null;
+  document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+    const here = document.activeElement;
+    stood = target.contains(here) && here !== target && target.id ? { id: target.id, name: nameOf(here) } : null;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    const place = stood && byId(stood.id);
+    if (place && document.activeElement === document.body) {
+      const same = [...place.querySelectorAll(controls)].find((one) => nameOf(one) === stood.name);
+      if (!same) place.tabIndex = -1;
+      (same || place).focus({ preventScroll: true });
+    }
+    stood = null;
+  });
+
+  // What a person waits for longer than a moment says so.
+  let waitedFor = 0;
+  const isWork = (event) => !isPoll(event.detail);
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (!isWork(event)) return;
+    waitedFor += 1;
+    setTimeout(() => { byId("busy").hidden = waitedFor < 1; }, 500);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (isWork(event)) waitedFor = Math.max(0, waitedFor - 1);
+    byId("busy").hidden = waitedFor < 1 || byId("busy").hidden;
+  });
+  // Polled numbers say how old they are, and that they are being fetched again when a poll failed.
+  const reconnecting = (event, is) => {
+    if (!isPoll(event.detail)) return;
+    const sign = byId("reconnecting");
+    if (sign && event.detail.elt?.id === "cards") sign.hidden = !is;
+  };
+  for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+    document.addEventListener(name, (event) => reconnecting(event, true));
+  }
+  const tellAge = () => {
+    const part = document.querySelector("[data-age]");
+    if (!part) return;
+    part.dataset.said ??= part.textContent;
+    const minutes = Math.floor((Date.now() - Number(part.dataset.seen ??= Date.now())) / 60000);
+    if (minutes < 1) { part.textContent = part.dataset.said; return; }
+    const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });
+    part.textContent = `${part.dataset.said} (${words.format(-minutes, "minute")})`;
+  };
+  setInterval(tellAge, 10000);
+
   // A plain form is sent once, however often its button is pressed.
   document.addEventListener("submit", (event) => {
     const form = event.target;

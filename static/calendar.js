@@ -65,7 +65,11 @@
   if (given.view === "week" && isNarrow) return; // seven columns can't be read there: the list can
   place.hidden = false;
   list.hidden = true;
+  // The library calls its grid a table whose rows hold articles, which is no table to a screen
+  // reader: what counts are the links in it.
+  const unname = () => place.querySelectorAll("[role]").forEach((each) => each.removeAttribute("role"));
   EventCalendar.create(place, {
+    eventAllUpdated: unname,
     view: given.view === "day" ? "timeGridDay" : "timeGridWeek",
     date: given.day,
     firstDay: 1,

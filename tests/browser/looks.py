@@ -86,10 +86,11 @@ class Viewer:
         """Of the open page, in both themes at every width; axe for the themes and widths named."""
         found = []
         examined = set(examine)
-        for theme in THEMES:
-            self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-            for width in widths:
-                self.page.set_viewport_size({"width": width, "height": 900})
+        for width in widths:
+            self.page.set_viewport_size({"width": width, "height": 900})
+            self.page.reload()  # a script may have chosen by the width
+            for theme in THEMES:
+                self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
                 self.page.evaluate(SETTLED)
                 look = f"{self.language}, {theme}, {width} px"
                 if wide := self.page.evaluate(OVERFLOW):

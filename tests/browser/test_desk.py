@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from sqlalchemy import Engine, text
 
 from tests.browser.conftest import log_in
@@ -196,21 +196,6 @@ def test_marking_read_takes_the_number_off_the_badge(
     expect(page.locator("#unread")).to_have_text("")
 
 
-def test_the_essentials_work_without_script(
-    open_browser: Open, admin: Person, finding: int
-) -> None:
-    page = open_browser(java_script_enabled=False)
-    log_in(page, admin)
-    page.goto("/reviews")
-    page.get_by_role("button", name="Retry").click()
-    expect(page.get_by_text("Verifying now.")).to_be_visible()
-    page.goto("/appointments/1")
-    page.get_by_role("link", name="Reschedule").click()
-    page.get_by_label("Date").fill("2031-01-07")
-    page.get_by_role("button", name="Reschedule").click()
-    expect(page.get_by_text("Moved. The change is on its way")).to_be_visible()
-
-
 def test_a_chosen_look_overrules_the_device(open_browser: Open, admin: Person) -> None:
     page = open_browser(color_scheme="light")
     log_in(page, admin)
@@ -236,3 +221,48 @@ def test_a_run_is_watched_until_it_is_over(
     expect(page.get_by_role("progressbar")).to_have_count(0)
     expect(page.locator("#run")).not_to_have_attribute("hx-trigger", "every 2s")
     expect(page.locator("#announcer")).to_have_text("Done")
+
+
+def test_the_focus_outlives_the_polls(
+    open_browser: Open, admin: Person, finding: int, owner_engine: Engine
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/runs/1")
+    page.get_by_role("button", name="Stop").focus()
+    with owner_engine.begin() as connection:
+        connection.execute(text("UPDATE runs SET compared_count = 7"))
+    expect(page.get_by_role("progressbar", name="Progress")).to_have_attribute("value", "7")
+    expect(page.get_by_role("button", name="Stop")).to_be_focused()
+
+    with owner_engine.begin() as connection:
+        connection.execute(text("UPDATE runs SET status = 'done', finished_at = now()"))
+    expect(page.locator("#run")).to_be_focused()
+
+
+def test_what_takes_its_time_shows_that_it_is_at_work(
+    open_browser: Open, admin: Person, finding: int
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/reviews")
+    held: list[Route] = []
+    page.route("**/pushes", lambda route: held.append(route))
+    page.get_by_role("link", name="Push again").click()
+    expect(page.locator("#busy")).to_be_visible()
+    held[0].continue_()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.locator("#busy")).to_be_hidden()
+
+
+def test_an_error_is_told_without_taking_the_focus(
+    open_browser: Open, admin: Person, finding: int, complaints: list[str]
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/reviews")
+    page.route("**/retries*", lambda route: route.abort())
+    page.get_by_role("button", name="Retry").press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("The server could not be reached")
+    expect(page.get_by_role("button", name="Retry")).to_be_focused()
+    complaints.clear()

@@ -47,6 +47,7 @@ KEYS: dict[str, Callable[[Tenant], dict[str, str]]] = {
 
 OTHER_ARGUMENTS: dict[str, Callable[[Mapping[str, Row]], object]] = {
     "link_text": lambda _rows: "no-link-of-anybody",
+    "code": lambda _rows: "TIMEOUT",
     "token": lambda rows: rows["companies"]["webhook_token"],
     "phone_token": lambda rows: rows["companies"]["phone_token"],
 }
@@ -63,6 +64,8 @@ WHO_MAY: dict[str, set[Role]] = {
     "appointments.show": EVERYBODY,
     "appointments.sync": EVERYBODY,
     "appointments.verify": ACTING,
+    "audit.export": ACTING,
+    "audit.index": ACTING,
     "booking.book": ACTING,
     "booking.customers": ACTING,
     "booking.new": ACTING,
@@ -121,6 +124,8 @@ WHO_MAY: dict[str, set[Role]] = {
     "first_steps.begin_import": ADMINS,
     "first_steps.progress": ADMINS,
     "first_steps.show": ADMINS,
+    "guidance.error": EVERYBODY,
+    "guidance.errors": EVERYBODY,
     "incidents.confirm_flagging": ACTING,
     "incidents.flag": ACTING,
     "incidents.index": EVERYBODY,
@@ -132,6 +137,7 @@ WHO_MAY: dict[str, set[Role]] = {
     "notifications.read": EVERYBODY,
     "notifications.read_all": EVERYBODY,
     "notifications.show": EVERYBODY,
+    "notifications.unread": EVERYBODY,
     "overview.cards": EVERYBODY,
     "overview.show": EVERYBODY,
     "people.bar": ADMINS,
@@ -174,6 +180,7 @@ WHO_MAY: dict[str, set[Role]] = {
     "saved_views.index": EVERYBODY,
     "saved_views.remove": EVERYBODY,
     "saved_views.save": EVERYBODY,
+    "search.show": EVERYBODY,
     "services.compare": ACTING,
     "services.comparison": EVERYBODY,
     "services.index": EVERYBODY,
@@ -213,6 +220,8 @@ IDS: dict[str, str] = {
 
 TEXTS: dict[str, str] = {
     **{type_.value: "daily" for type_ in NotificationType},
+    "act": "",
+    "actor": "",
     "address": "",
     "api_key": "",
     "back": "",
@@ -241,6 +250,7 @@ TEXTS: dict[str, str] = {
     "mark": "completed",
     "query": "period=past",
     "view": "day",
+    "show": "",
     "slot": "",
     "kind": "dismiss",
     "managers_settle": "yes",

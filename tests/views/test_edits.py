@@ -151,10 +151,12 @@ def test_of_what_is_over_notes_may_change_and_time_may_not(
     old = row(owner_engine, over).starts_at
     form = fields(at_manager.page(f"/appointments/{over}/edits"))
     assert "time" not in form
-    form |= {"notes": "Came late", "day": "2031-01-01", "time": "10:00", "service": "999"}
+    other = make(make_service, company, event_type_id=4711)
+    form |= {"notes": "Came late", "day": "2031-01-01", "time": "10:00", "service": str(other)}
     assert at_manager.post(f"/appointments/{over}/edits", form).status_code == 303
     saved = row(owner_engine, over)
     assert (saved.notes, saved.starts_at) == ("Came late", old)
+    assert saved.service_id == company.service_id
 
 
 @pytest.mark.parametrize(("mark", "label"), [("completed", "Completed"), ("no_show", "No-show")])

@@ -9,12 +9,14 @@ from webapp.cli.audit import audit
 from webapp.cli.breaker import breaker
 from webapp.cli.companies import company
 from webapp.cli.customers import customer
+from webapp.cli.doctor import doctor
 from webapp.cli.figures import appointment, stats
 from webapp.cli.messages import message
 from webapp.cli.pauses import pause, resume
 from webapp.cli.people import user
 from webapp.cli.queues import queues
 from webapp.cli.schedule import schedule
+from webapp.cli.secrets import secrets
 from webapp.cli.services import service
 from webapp.cli.tokens import token
 from webapp.cli.work import demo, pulse
@@ -22,7 +24,7 @@ from webapp.cli.workers import workers
 
 
 def register(app: Flask) -> None:
-    for group in (company, service, user, token, customer, appointment, message, audit):
+    for group in (company, service, user, token, customer, appointment, message, audit, secrets):
         app.cli.add_command(group)
-    for command in (queues, workers, schedule, breaker, stats, pause, resume, pulse, demo):
+    for command in (doctor, queues, workers, schedule, breaker, stats, pause, resume, pulse, demo):
         app.cli.add_command(command)

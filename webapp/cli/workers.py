@@ -19,10 +19,10 @@ def workers(as_json: bool) -> None:
     living = living_workers(db.session(), now)
     silent = silent_workers(db.session(), now)
     rows = [_row(each, "lives") for each in living] + [_row(each, "silent") for each in silent]
-    db.session.rollback()
-    show_rows(rows, as_json=as_json, nothing="no worker and no scheduler in the last day")
     has_worker = any(each.kind is ProcessKind.WORKER for each in living)
     has_clock = any(each.is_leader for each in living)
+    db.session.rollback()
+    show_rows(rows, as_json=as_json, nothing="no worker and no scheduler in the last day")
     raise SystemExit(0 if has_worker and has_clock else 1)
 
 

@@ -8,6 +8,7 @@ def register(app: Flask) -> None:
     from webapp.views import (
         access,
         assets,
+        audit_words,
         delivery_words,
         drift,
         errors,
@@ -15,6 +16,7 @@ def register(app: Flask) -> None:
         explanations,
         formats,
         headers,
+        health_words,
         notifications,
         outcomes,
         pages,
@@ -36,10 +38,12 @@ def register(app: Flask) -> None:
         formats,
         wording,
         delivery_words,
+        audit_words,
         explanations,
         evidence,
         timeline,
         notifications,
+        health_words,
         drift,
         run_words,
         suspicion,
@@ -53,6 +57,7 @@ def register(app: Flask) -> None:
 def _register_screens(app: Flask) -> None:
     from webapp.views import (
         appointments,
+        audit,
         booking,
         bulk_actions,
         bulk_cancellations,
@@ -66,6 +71,7 @@ def _register_screens(app: Flask) -> None:
         deliveries,
         edits,
         first_steps,
+        guidance,
         incidents,
         invitations,
         login,
@@ -79,6 +85,7 @@ def _register_screens(app: Flask) -> None:
         reviews,
         runs,
         saved_views,
+        search,
         service_forms,
         service_syncs,
         services,
@@ -97,6 +104,8 @@ def _register_screens(app: Flask) -> None:
         changes,
         edits,
         saved_views,
+        search,
+        guidance,
         bulk_cancellations,
         calendar,
         channels,
@@ -125,6 +134,7 @@ def _register_screens(app: Flask) -> None:
         first_steps,
         runs,
         incidents,
+        audit,
     ):
         app.register_blueprint(screen.blueprint)
     _register_doors(app)
