@@ -102,7 +102,7 @@ def work(app: Flask) -> Work:
 def current(visitor: Visitor) -> list[str]:
     """The headings of the steps, with what stands beside them."""
     page = visitor.page(PAGE)
-    return [said_in(each.text) for each in find(page, "div", class_="step-head")]
+    return [said_in(each.text) for each in find(page, "div", class_="guide-head")]
 
 
 def connect(visitor: Visitor, cal: Cal, key: str = "cal_neu") -> None:
