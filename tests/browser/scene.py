@@ -53,8 +53,10 @@ def furnish(owner_engine: Engine, company: Tenant, admin: Person) -> dict[str, R
 
 
 def lengthen_names(owner_engine: Engine) -> None:
-    """Of every company, person and service there is."""
+    """Of every company, person, customer and service there is."""
     with owner_engine.begin() as connection:
+        plain = text("UPDATE customers SET name = :name || id WHERE name NOT LIKE :long")
+        connection.execute(plain, {"name": LONG, "long": f"%{LONG}%"})
         for table in ("companies", "users"):
             connection.execute(text(f"UPDATE {table} SET name = :name"), {"name": NAMES[1]})
         connection.execute(text("UPDATE services SET name = :name || id"), {"name": LONG})

@@ -334,7 +334,14 @@ class ConnectionForm(ConfirmedForm):
     base_url = StringField(
         _l("Address"), [_REQUIRED, _no_longer_than(LONGEST_ADDRESS)], filters=[_stripped]
     )
-    api_key = PasswordField(_l("API key"), [_no_longer_than(LONGEST_ADDRESS)], filters=[_stripped])
+    api_key = PasswordField(_l("API key"), [_no_longer_than(500)], filters=[_stripped])
+    webhook_secret = PasswordField(
+        _l("Webhook secret"), [_no_longer_than(500)], filters=[_stripped]
+    )
+
+    def validate_api_key(self, field: Field) -> None:
+        if field.data and not re.fullmatch(r"[!-~]+", field.data):
+            raise ValidationError(_l("A key holds no spaces and no letters with accents."))
 
 
 class PhoneForm(ConfirmedForm):
