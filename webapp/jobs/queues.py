@@ -33,6 +33,7 @@ DELIVERY_TIMEOUT_SECONDS = 40
 VERIFICATION_TIMEOUT_SECONDS = 300
 BULK_TIMEOUT_SECONDS = 300
 SENDING_TIMEOUT_SECONDS = 60
+ROLLUP_TIMEOUT_SECONDS = 300
 
 FAILURE_TTL_SECONDS = 7 * 24 * 3600
 
@@ -47,6 +48,8 @@ KINDS = {
     "services": (DELIVERIES, "webapp.jobs.services.compare", PUSH_TIMEOUT_SECONDS),
     "run": (VERIFICATION, "webapp.jobs.runs.go_on", VERIFICATION_TIMEOUT_SECONDS),
     "bulk": (BULK, "webapp.jobs.bulk.work", BULK_TIMEOUT_SECONDS),
+    "thresholds": (PERIODIC, "webapp.jobs.thresholds.evaluate", PUSH_TIMEOUT_SECONDS),
+    "rollup": (VERIFICATION, "webapp.jobs.rollup.roll_up", ROLLUP_TIMEOUT_SECONDS),
     "sending": (SENDINGS, "webapp.jobs.sendings.send", SENDING_TIMEOUT_SECONDS),
 }
 
@@ -81,6 +84,14 @@ def enqueue_run(company_id: int, run_id: int) -> None:
 
 def enqueue_reconnection(company_id: int, row_id: int) -> None:
     hand_over("reconnection", company_id, row_id)
+
+
+def enqueue_thresholds(company_id: int, row_id: int) -> None:
+    hand_over("thresholds", company_id, row_id)
+
+
+def enqueue_rollup(company_id: int, row_id: int) -> None:
+    hand_over("rollup", company_id, row_id)
 
 
 def enqueue_bulk(company_id: int, bulk_id: int) -> None:

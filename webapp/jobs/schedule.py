@@ -20,7 +20,14 @@ from sqlalchemy.orm import Session
 from webapp import clock
 from webapp.application import settings
 from webapp.extensions import db
-from webapp.jobs.queues import PERIODIC, JsonJob, enqueue_reconnection, enqueue_run
+from webapp.jobs.queues import (
+    PERIODIC,
+    JsonJob,
+    enqueue_reconnection,
+    enqueue_rollup,
+    enqueue_run,
+    enqueue_thresholds,
+)
 from webapp.jobs.slots import every, nightly
 from webapp.logs import log
 from webapp.models.company import Company
@@ -30,9 +37,8 @@ from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.connection import needs_asking
 from webapp.sync.runs import start_run
 
-
-def _always(_session: Session, _now: datetime) -> bool:
-    return True
+FIGURES_MINUTES = 5
+"""How often figures are counted and thresholds evaluated (S11)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,14 @@ def _begin_reconnection(session: Session, now: datetime, _slot: str) -> int | No
     return require_company_id() if needs_asking(session, now) else None
 
 
+def figures_slot(now: datetime, _zone: ZoneInfo) -> str:
+    return every(now, timedelta(minutes=FIGURES_MINUTES))
+
+
+def _begin_always(_session: Session, _now: datetime, _slot: str) -> int:
+    return require_company_id()
+
+
 TASKS = {
     task.name: task
     for task in (
@@ -87,8 +101,28 @@ TASKS = {
         Task("verification", verification_slot, _run_of(RunScope.SCHEDULED)),
         Task("delta", delta_slot, _run_of(RunScope.DELTA)),
         Task("reconnection", reconnection_slot, _begin_reconnection, enqueue_reconnection),
+        Task("rollup", figures_slot, _begin_always, enqueue_rollup),
+        Task("thresholds", figures_slot, _begin_always, enqueue_thresholds),
     )
 }
+
+
+def slot_bounds(task: Task, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """When the slot that `now` is in began and when the next begins, to the second; no slot is
+    longer than a day and its hour of summer time."""
+    longest = timedelta(hours=26)
+    slot = task.slot_at(now, zone)
+    begins = _change(lambda at: task.slot_at(at, zone) == slot, now - longest, now)
+    ends = _change(lambda at: task.slot_at(at, zone) != slot, now, now + longest)
+    return begins, ends
+
+
+def _change(is_after: Callable[[datetime], bool], low: datetime, high: datetime) -> datetime:
+    """The first full second that is after a change, between an instant before and one after it."""
+    while high - low > timedelta(milliseconds=100):
+        middle = low + (high - low) / 2
+        low, high = (low, middle) if is_after(middle) else (middle, high)
+    return high.replace(microsecond=0)
 
 
 def tick(task_name: str) -> None:

@@ -19,9 +19,11 @@ from webapp.models import (  # noqa: F401
     phone_answer,
     preference,
     remote_change,
+    rollup,
     run,
     sending,
     service,
     tenancy,
+    threshold,
     user,
 )

@@ -15,6 +15,7 @@ def register(app: Flask) -> None:
         explanations,
         formats,
         headers,
+        monitoring,
         notifications,
         outcomes,
         pages,
@@ -45,6 +46,7 @@ def register(app: Flask) -> None:
         suspicion,
         outcomes,
         settlements,
+        monitoring,
     ):
         part.register(app)
     _register_screens(app)
@@ -60,6 +62,7 @@ def _register_screens(app: Flask) -> None:
         deliveries,
         incidents,
         login,
+        monitoring,
         notifications,
         overview,
         pauses,
@@ -70,6 +73,7 @@ def _register_screens(app: Flask) -> None:
         services,
         settings,
         settlements,
+        thresholds,
         tokens,
         verifications,
         wishes,
@@ -97,15 +101,17 @@ def _register_screens(app: Flask) -> None:
         services,
         runs,
         incidents,
+        monitoring,
+        thresholds,
     ):
         app.register_blueprint(screen.blueprint)
     _register_doors(app)
 
 
 def _register_doors(app: Flask) -> None:
-    from webapp.views import calcom_webhook, health
+    from webapp.views import calcom_webhook, health, metrics
     from webapp.views.api import appointments, changes, docs, entrance, lookups  # noqa: F401
     from webapp.views.phone import door as phone
 
-    for door in (calcom_webhook, phone, health, entrance, docs):
+    for door in (calcom_webhook, phone, health, metrics, entrance, docs):
         app.register_blueprint(door.blueprint)
