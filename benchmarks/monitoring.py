@@ -1,13 +1,13 @@
 """The monitoring page over 10,000 and over 1,000,000 rows of history (issue: at most 1.5 times).
 
-The history is written into an embedded PostgreSQL, our own job counts it, the page is asked through
-the application as a browser would. The last line is one JSON object.
+The history is spread over 30 days, its changes took between 0.3 and 20 seconds. It is written into
+an embedded PostgreSQL, our own job counts it, the page is asked through the application as a browser
+would. The last line is one JSON object.
 """
 
 import argparse
 import json
 import os
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -35,7 +35,7 @@ APPOINTMENTS = text(
         sync_verified_at, requires_manual_review, sync_origin, sync_key)
     SELECT :company, :customer, :service, now() + i * interval '1 minute',
            now() + i * interval '1 minute' + interval '30 minutes', 'confirmed', '', '[]',
-           now() - (i % 43000) * interval '1 minute',
+           now() - random() * interval '30 days',
            (ARRAY['retell', 'admin', 'api', 'calcom', 'system'])[1 + i % 5],
            CASE WHEN i % 40 = 0 THEN 'failed' ELSE 'synced' END, 0, now(), false, 'admin',
            gen_random_uuid()
@@ -54,10 +54,10 @@ INTENTS = text(
 )
 HISTORY = text(
     """
-    WITH pairs AS (SELECT row_number() OVER (ORDER BY id) - 1 AS n, id, appointment_id
-                     FROM intents WHERE company_id = :company)
+    WITH pairs AS (SELECT row_number() OVER (ORDER BY id) - 1 AS n, id, appointment_id,
+                          created_at FROM intents WHERE company_id = :company)
     INSERT INTO history_events (company_id, appointment_id, at, kind, origin, intent_id, data)
-    SELECT :company, p.appointment_id, now() - (i % 43200) * interval '1 minute',
+    SELECT :company, p.appointment_id, p.created_at + 0.3 * exp(random() * 4.2) * interval '1 second',
            (ARRAY['pushed', 'pushed', 'pushed', 'verified', 'push_retries', 'booked'])[1 + i % 6],
            'system', p.id, jsonb_build_object('code', 'HTTP_' || (500 + i % 5))
       FROM generate_series(CAST(:since AS int), CAST(:until AS int)) i
@@ -125,10 +125,11 @@ def _fill(owner: Engine, company: Tenant, there: int, size: int) -> None:
 
 
 def _page_ms(app: Flask, admin: Person) -> dict[str, float]:
-    """Median server time of each window, milliseconds."""
+    """Server time of each window, milliseconds: the quickest of some, for what else a machine does
+    only adds to it."""
     client = app.test_client()
     client.post("/login", data={"email": admin.email, "password": admin.password})
-    medians = {}
+    quickest = {}
     for name in WINDOWS:
         times = []
         for _ in range(ROUNDS):
@@ -136,8 +137,8 @@ def _page_ms(app: Flask, admin: Person) -> dict[str, float]:
             answer = client.get(f"/monitoring?window={name}")
             times.append((time.perf_counter() - began) * 1000)
             assert answer.status_code == 200
-        medians[name] = statistics.median(times[2:])
-    return medians
+        quickest[name] = min(times)
+    return quickest
 
 
 if __name__ == "__main__":

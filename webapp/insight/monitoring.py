@@ -85,9 +85,10 @@ class Report:
         return max((c.peak for c in self.cells.get(figure, {}).get(key, {}).values()), default=None)
 
     def percentile(self, figure: str, share: float) -> float | None:
-        return percentile(
-            {int(key): self.count(figure, key) for key in self.keys(figure) if key.isdigit()}, share
-        )
+        """Over the whole window; never more than the longest, which is known exactly."""
+        bins = {int(key): self.count(figure, key) for key in self.keys(figure) if key.isdigit()}
+        read, longest = percentile(bins, share), self.peak(figure)
+        return read if read is None or longest is None else min(read, longest)
 
     def percentiles(self, figure: str, share: float) -> list[float | None]:
         bins = [key for key in self.keys(figure) if key.isdigit()]
