@@ -1,8 +1,8 @@
 """The monitoring page over 10,000 and over 1,000,000 rows of history (issue: at most 1.5 times).
 
-The history is spread over 30 days, its changes took between 0.3 and 20 seconds. It is written into
-an embedded PostgreSQL, our own job counts it, the page is asked through the application as a browser
-would. The last line is one JSON object.
+The history is spread over 30 days, its changes took between 0.3 and 20 seconds. It is written
+into an embedded PostgreSQL, our own job counts it, the page is asked through the application as a
+browser would. The last line is one JSON object.
 """
 
 import argparse
@@ -57,7 +57,8 @@ HISTORY = text(
     WITH pairs AS (SELECT row_number() OVER (ORDER BY id) - 1 AS n, id, appointment_id,
                           created_at FROM intents WHERE company_id = :company)
     INSERT INTO history_events (company_id, appointment_id, at, kind, origin, intent_id, data)
-    SELECT :company, p.appointment_id, p.created_at + 0.3 * exp(random() * 4.2) * interval '1 second',
+    SELECT :company, p.appointment_id,
+           p.created_at + 0.3 * exp(random() * 4.2) * interval '1 second',
            (ARRAY['pushed', 'pushed', 'pushed', 'verified', 'push_retries', 'booked'])[1 + i % 6],
            'system', p.id, jsonb_build_object('code', 'HTTP_' || (500 + i % 5))
       FROM generate_series(CAST(:since AS int), CAST(:until AS int)) i
