@@ -13,13 +13,15 @@ from werkzeug.datastructures import ImmutableMultiDict
 from tests.contracts.filling import OWNED, Row
 from tests.factories import Tenant, make_token
 from webapp.models.notification import NotificationType
+from webapp.models.threshold import ThresholdKind
 from webapp.models.user import Role
 from webapp.views.access import is_door
 
 HERE = "tests/contracts/routes.py"
 
-OPEN_DOORS = {"static", "health.live", "health.ready", "api_docs.document"}
-"""Doors that tell everybody the same; at any other one proves oneself, or gets 401."""
+OPEN_DOORS = {"static", "health.live", "health.ready", "api_docs.document", "metrics.show"}
+"""Doors that tell everybody the same (metrics: without a token set, that it isn't there); at any
+other one proves oneself, or gets 401."""
 
 LOGIN = {
     "login.show",
@@ -49,6 +51,7 @@ OTHER_ARGUMENTS: dict[str, Callable[[Mapping[str, Row]], object]] = {
     "link_text": lambda _rows: "no-link-of-anybody",
     "code": lambda _rows: "TIMEOUT",
     "token": lambda rows: rows["companies"]["webhook_token"],
+    "check": lambda _rows: "thresholds",
     "phone_token": lambda rows: rows["companies"]["phone_token"],
 }
 """What stands in an address and is no `<singular of a table>_id`."""
@@ -133,6 +136,8 @@ WHO_MAY: dict[str, set[Role]] = {
     "incidents.run": ACTING,
     "incidents.show": EVERYBODY,
     "login.leave": EVERYBODY,
+    "monitoring.run": ACTING,
+    "monitoring.show": EVERYBODY,
     "notifications.badge": EVERYBODY,
     "notifications.index": EVERYBODY,
     "notifications.read": EVERYBODY,
@@ -200,6 +205,8 @@ WHO_MAY: dict[str, set[Role]] = {
     "settlements.pushes": ACTING,
     "settlements.retries": ACTING,
     "settlements.takeovers": ACTING,
+    "thresholds.save": ADMINS,
+    "thresholds.show": ACTING,
     "tokens.confirm_revocation": ADMINS,
     "tokens.create": ADMINS,
     "tokens.index": ADMINS,
@@ -223,6 +230,8 @@ TEXTS: dict[str, str] = {
     **{type_.value: "daily" for type_ in NotificationType},
     "act": "",
     "actor": "",
+    **{kind.value: "7" for kind in ThresholdKind},
+    "window": "7d",
     "address": "",
     "api_key": "",
     "back": "",
