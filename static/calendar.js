@@ -67,9 +67,14 @@
   list.hidden = true;
   // The library calls its grid a table whose rows hold articles, which is no table to a screen
   // reader: what counts are the links in it.
-  const unname = () => place.querySelectorAll("[role]").forEach((each) => each.removeAttribute("role"));
+  const unname = () => {
+    for (const each of place.querySelectorAll("[role], [aria-colindex], [aria-rowindex], [aria-colspan]"))
+      for (const name of ["role", "aria-colindex", "aria-rowindex", "aria-colspan"]) each.removeAttribute(name);
+    place.querySelector(".ec-main")?.setAttribute("tabindex", "0");
+  };
   EventCalendar.create(place, {
     eventAllUpdated: unname,
+    viewDidMount: unname,
     view: given.view === "day" ? "timeGridDay" : "timeGridWeek",
     date: given.day,
     firstDay: 1,
