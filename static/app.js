@@ -80,6 +80,25 @@
     if (isWork(event)) waitedFor = Math.max(0, waitedFor - 1);
     byId("busy").hidden = waitedFor < 1 || byId("busy").hidden;
   });
+  // Polled numbers say how old they are, and that they are being fetched again when a poll failed.
+  const reconnecting = (event, is) => {
+    if (!isPoll(event.detail)) return;
+    const sign = byId("reconnecting");
+    if (sign && event.detail.elt?.id === "cards") sign.hidden = !is;
+  };
+  for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+    document.addEventListener(name, (event) => reconnecting(event, true));
+  }
+  const tellAge = () => {
+    const part = document.querySelector("[data-age]");
+    if (!part) return;
+    part.dataset.said ??= part.textContent;
+    const minutes = Math.floor((Date.now() - Number(part.dataset.seen ??= Date.now())) / 60000);
+    if (minutes < 1) { part.textContent = part.dataset.said; return; }
+    const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });
+    part.textContent = `${part.dataset.said} (${words.format(-minutes, "minute")})`;
+  };
+  setInterval(tellAge, 10000);
 
   // A plain form is sent once, however often its button is pressed.
   document.addEventListener("submit", (event) => {

@@ -87,6 +87,24 @@ def fill(
     return rows
 
 
+def make_company(owner_engine: Engine) -> int:
+    """A company without anything, whatever its columns; returns its id."""
+    companies = Base.metadata.tables["companies"]
+    values = {
+        column.name: _sample(column, 1, CANARY)
+        for column in companies.columns
+        if _needs_value(column) or column.default is not None
+    }
+    values |= {
+        column.name: column.default.arg
+        for column in companies.columns
+        if column.default is not None and column.default.is_scalar
+    }
+    with owner_engine.begin() as connection:
+        made = companies.insert().values(values | {"slug": "filled"}).returning(companies.c.id)
+        return int(connection.execute(made).scalar_one())
+
+
 def crowd(owner_engine: Engine, company_id: int, first: Mapping[str, Row], *, numbers: int) -> None:
     """Many rows of everything: as many sets again, and each with the first set's parents too."""
     for number in range(2, numbers + 2):

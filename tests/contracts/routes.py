@@ -47,6 +47,7 @@ KEYS: dict[str, Callable[[Tenant], dict[str, str]]] = {
 
 OTHER_ARGUMENTS: dict[str, Callable[[Mapping[str, Row]], object]] = {
     "link_text": lambda _rows: "no-link-of-anybody",
+    "code": lambda _rows: "TIMEOUT",
     "token": lambda rows: rows["companies"]["webhook_token"],
     "phone_token": lambda rows: rows["companies"]["phone_token"],
 }
@@ -106,6 +107,8 @@ WHO_MAY: dict[str, set[Role]] = {
     "edits.edit": ACTING,
     "edits.mark": ACTING,
     "edits.save": ACTING,
+    "guidance.error": EVERYBODY,
+    "guidance.errors": EVERYBODY,
     "incidents.confirm_flagging": ACTING,
     "incidents.flag": ACTING,
     "incidents.index": EVERYBODY,
@@ -117,6 +120,7 @@ WHO_MAY: dict[str, set[Role]] = {
     "notifications.read": EVERYBODY,
     "notifications.read_all": EVERYBODY,
     "notifications.show": EVERYBODY,
+    "notifications.unread": EVERYBODY,
     "overview.cards": EVERYBODY,
     "overview.show": EVERYBODY,
     "people.bar": ADMINS,
@@ -159,6 +163,7 @@ WHO_MAY: dict[str, set[Role]] = {
     "saved_views.index": EVERYBODY,
     "saved_views.remove": EVERYBODY,
     "saved_views.save": EVERYBODY,
+    "search.show": EVERYBODY,
     "services.compare": ACTING,
     "services.comparison": EVERYBODY,
     "services.index": EVERYBODY,
@@ -222,6 +227,7 @@ TEXTS: dict[str, str] = {
     "mark": "completed",
     "query": "period=past",
     "view": "day",
+    "show": "",
     "slot": "",
     "kind": "dismiss",
     "managers_settle": "yes",

@@ -1,18 +1,27 @@
 """Models and migrations say the same, and a migration can be taken back."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from flask import Flask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import Engine, create_engine, inspect, text
 
 import webapp.models  # noqa: F401 - registers the tables
+from tests.contracts.filling import fill, make_company
 from webapp import create_app
 from webapp.extensions import Base
 from webapp.models.base import TextEnum
 from webapp.settings import Settings
+
+SURVIVORS = ("appointments", "intents", "history_events", "discrepancies", "audit_entries")
+"""Tables of the first migration whose rows no rollback may lose."""
+MIGRATIONS = str(Path(__file__).parents[2] / "migrations")
 
 
 def test_the_models_equal_the_migrations(app: Flask, owner_engine: Engine) -> None:
@@ -72,12 +81,40 @@ def test_the_database_knows_each_member_of_an_enumeration_and_no_other(
                 assert known == members, f"widen {table.name}.{column.name} in a migration"
 
 
-def test_all_migrations_go_down_and_up_again(
+def test_each_migration_is_taken_back_and_done_again_with_rows_in_every_table(
     migrated_app: Flask, settings: Settings, owner_engine: Engine
 ) -> None:
-    """In a database of its own: other tests go on in theirs."""
+    """A rollback must not need empty tables, and what the first migration holds outlives it."""
+    with schema_of_its_own(settings, owner_engine, "migrations_with_rows") as engine:
+        upgrade()
+        company_id = make_company(engine)
+        fill(engine, company_id)
+        revisions = [each.revision for each in ScriptDirectory(MIGRATIONS).walk_revisions()]
+        for revision in revisions[1:]:
+            downgrade(revision=revision)
+            assert count(engine, *SURVIVORS) == 1, revision
+        for revision in reversed(revisions[:-1]):
+            upgrade(revision=revision)
+        assert count(engine, *SURVIVORS) == 1
+        fill(engine, company_id)
+        downgrade(revision="base")
+
+
+def count(engine: Engine, *tables: str) -> int:
+    """The rows of each table, which have to be equally many."""
+    with engine.connect() as connection:
+        counts = {
+            connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+            for table in tables
+        }
+    assert len(counts) == 1
+    return int(counts.pop())
+
+
+@contextmanager
+def schema_of_its_own(settings: Settings, owner_engine: Engine, schema: str) -> Iterator[Engine]:
+    """Inside an application over an empty schema; the owner's engine there."""
     with owner_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        schema = "migrations_down_and_up"
         connection.execute(text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
         connection.execute(text(f"CREATE SCHEMA {schema}"))
         connection.execute(text(f"GRANT USAGE ON SCHEMA {schema} TO lockstep_app"))
@@ -88,13 +125,21 @@ def test_all_migrations_go_down_and_up_again(
             "database_owner_url": (settings.database_owner_url or "") + path,
         }
     )
-    app = create_app(there)
-    with app.app_context():
+    engine = create_engine(there.database_owner_url or "")
+    with create_app(there).app_context():
+        yield engine
+    engine.dispose()
+
+
+def test_all_migrations_go_down_and_up_again(
+    migrated_app: Flask, settings: Settings, owner_engine: Engine
+) -> None:
+    """In a schema of its own: other tests go on in theirs."""
+    schema = "migrations_down_and_up"
+    with schema_of_its_own(settings, owner_engine, schema) as engine:
         upgrade()
         downgrade(revision="base")
-        engine = create_engine(there.database_owner_url or "")
         assert inspect(engine).get_table_names(schema=schema) == ["alembic_version"]
         upgrade()
         assert len(inspect(engine).get_table_names(schema=schema)) > 10
         downgrade(revision="base")
-        engine.dispose()

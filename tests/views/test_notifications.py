@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 
 from sqlalchemy import Engine, text
 
 from tests.factories import Person, Tenant, make_appointment, make_notification
 from tests.views.conftest import Visitor
-from tests.views.markup import by_id, read, words
+from tests.views.markup import by_id, find, read, words
 from webapp import clock
+from webapp.models.notification import NotificationType
+from webapp.views.paging import PAGE_SIZE
 
 Make = Callable[..., int]
 
@@ -80,3 +83,63 @@ def test_marking_all_read_touches_only_ones_own(
 
 def test_an_empty_inbox_says_what_will_come(at_staff: Visitor) -> None:
     assert "Nothing to tell" in at_staff.page("/notifications")
+
+
+def test_the_inbox_is_narrowed_by_its_address(at_staff: Visitor, staff: Person, make: Make) -> None:
+    now = clock.now()
+    unread = make(make_notification, staff)
+    read_one = make(make_notification, staff, read_at=now)
+    over = make(make_notification, staff, closed_at=now, last_at=now - timedelta(hours=1))
+    other = make(
+        make_notification,
+        staff,
+        type=NotificationType.BULK_FINISHED,
+        read_at=now,
+        last_at=now - timedelta(hours=2),
+    )
+    for address, shown in (
+        ("", [unread, read_one, over, other]),
+        ("?show=unread", [unread]),
+        ("?show=open", [unread, read_one, other]),
+        ("?show=over", [over]),
+        ("?type=bulk_finished", [other]),
+        ("?show=unread&type=bulk_finished", []),
+        ("?show=nonsense&type=nonsense", [unread, read_one, over, other]),
+    ):
+        assert _items(at_staff.page(f"/notifications{address}")) == shown, address
+
+
+def test_an_item_becomes_unread_again(
+    at_staff: Visitor, staff: Person, make: Make, owner_engine: Engine
+) -> None:
+    item = make(make_notification, staff, read_at=clock.now())
+    answer = at_staff.post(f"/notifications/{item}/unreading", htmx=True)
+    assert "Mark as read" in answer.text
+    assert "1 unread" in words(answer.text)
+    response = at_staff.post(f"/notifications/{item}/reading", {"show": "open"})
+    assert response.location == "/notifications?show=open"
+    assert "Mark as unread" in at_staff.page("/notifications")
+
+
+def test_a_colleagues_item_stays_as_it_is(at_staff: Visitor, manager: Person, make: Make) -> None:
+    item = make(make_notification, manager, read_at=clock.now())
+    assert at_staff.post(f"/notifications/{item}/unreading").status_code == 404
+
+
+def test_pages_follow_one_another_through_unread_and_read(
+    at_staff: Visitor, staff: Person, make: Make
+) -> None:
+    now = clock.now()
+    made = [
+        make(
+            make_notification,
+            staff,
+            last_at=now - timedelta(minutes=number),
+            read_at=now if number % 2 else None,
+        )
+        for number in range(PAGE_SIZE + 10)
+    ]
+    first = at_staff.page("/notifications")
+    following = unescape(find(first, "a", rel="next")[0].attributes["href"])
+    found = _items(first) + _items(at_staff.page(following))
+    assert found == made[::2] + made[1::2]

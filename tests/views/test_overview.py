@@ -4,17 +4,25 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text, update
 
 from tests.factories import Person, Tenant, make_appointment, make_notification
 from tests.views.conftest import Visitor
 from tests.views.counting import count_statements
 from tests.views.markup import by_id, find, words
 from webapp import clock
+from webapp.calcom.rate_limits import RateLimit
+from webapp.extensions import db
+from webapp.insight.trend import keep_card_day
+from webapp.jobs import schedule
+from webapp.jobs.connection import address_and_key, key_budget
+from webapp.models.card_day import CardDay
 from webapp.models.sync_state import SyncState
+from webapp.models.tenancy import as_company
 
 Make = Callable[..., int]
 
@@ -160,3 +168,87 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
     with count_statements(app) as many:
         at_admin.page("/")
     assert len(many) == len(few)
+
+
+def test_the_sentence_of_health_stands_above_the_cards(
+    at_staff: Visitor, company: Tenant, owner_engine: Engine
+) -> None:
+    with owner_engine.begin() as connection:
+        connection.execute(text("UPDATE companies SET paused_at = now(), paused_by = 'Paula'"))
+    for page in (at_staff.page("/"), at_staff.get("/cards?poll", htmx=True).text):
+        assert "Nothing waits, but: sending has been paused since" in words(page)
+
+
+def test_while_cal_com_slows_us_down_the_overview_says_until_when(
+    app: Flask, at_staff: Visitor, make: Make, company: Tenant
+) -> None:
+    with app.app_context(), as_company(company.id):
+        _, host, key = address_and_key()
+        budget = key_budget(host, key)
+        budget.learn(RateLimit(), clock.now(), pause_seconds=300)
+    assert "Cal.com asks us to slow down until" in at_staff.page("/")
+
+
+def test_without_redis_the_overview_still_answers_and_says_what_waits(
+    app: Flask, at_staff: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = app.extensions["settings"].model_copy(update={"redis_url": "redis://127.0.0.1:9/0"})
+    monkeypatch.setitem(app.extensions, "settings", settings)
+    assert "the queue to the workers cannot be reached" in at_staff.page("/")
+
+
+def test_the_cards_draw_their_last_days_and_say_them(
+    app: Flask, at_staff: Visitor, company: Tenant, mixture: None
+) -> None:
+    page = at_staff.page("/")
+    assert find(page, "polyline") == []
+    assert "No trend yet" in page
+    with app.app_context(), as_company(company.id):
+        for back in (3, 2, 1):
+            keep_card_day(db.session(), clock.now() - timedelta(days=back), ZoneInfo("UTC"))
+        db.session.execute(update(CardDay).values(failures=9))
+        db.session.commit()
+    page = at_staff.page("/")
+    charts = find(page, "svg", role="img")
+    assert len(charts) == len(find(page, "polyline")) == 4
+    assert charts[3].attributes["aria-label"] == (
+        "The last 4 days: from 9 to 4, at least 4, at most 9."
+    )
+
+
+def test_a_days_figures_are_kept_once_however_often_they_are_counted(
+    app: Flask, company: Tenant, mixture: None, inside: None
+) -> None:
+    for _ in range(2):
+        keep_card_day(db.session(), clock.now(), ZoneInfo("Europe/Berlin"))
+        db.session.commit()
+    day = db.session.scalars(select(CardDay)).one()
+    assert (day.synced, day.pending, day.review, day.failures) == (3, 2, 5, 4)
+
+
+def test_the_clock_keeps_the_figures_of_every_company(
+    app: Flask, company: Tenant, other_company: Tenant
+) -> None:
+    with app.app_context():
+        schedule.tick("figures")
+        schedule.tick("figures")
+        for tenant in (company, other_company):
+            with as_company(tenant.id):
+                assert len(db.session.scalars(select(CardDay)).all()) == 1
+
+
+def test_the_page_costs_at_most_fifteen_queries(
+    app: Flask, at_admin: Visitor, mixture: None
+) -> None:
+    with count_statements(app) as seen:
+        at_admin.page("/")
+    asked = [each for each in seen if "set_config" not in each]
+    assert len(asked) <= 15, asked
+
+
+def test_the_cards_say_how_old_they_are(at_staff: Visitor) -> None:
+    page = at_staff.page("/")
+    assert "As of " in page
+    sign = by_id(page, "reconnecting")
+    assert sign is not None
+    assert "hidden" in sign.attributes

@@ -1,5 +1,7 @@
 """A company's figures at a glance, and one appointment compared with Cal.com now."""
 
+from typing import Any
+
 import click
 from flask.cli import AppGroup, with_appcontext
 from sqlalchemy import func, select
@@ -13,11 +15,15 @@ from webapp.jobs import verification
 from webapp.models.appointment import Appointment
 from webapp.models.company import Company
 from webapp.models.discrepancy import Discrepancy
+from webapp.models.history import timeline
+from webapp.models.intent import Attempt, Intent
 from webapp.models.run import latest_run
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.pausing import waiting_changes
 from webapp.sync.verify import request_verification
+
+TYPED = frozenset({"reason", "note", "detail"})
 
 appointment = AppGroup("appointment", help="One appointment.")
 
@@ -51,6 +57,61 @@ def verify_appointment_command(slug: str, appointment_id: int, as_json: bool) ->
         show_one(_state_of(row), as_json=as_json)
         agrees = row.calcom_sync_status is SyncState.SYNCED
     raise SystemExit(0 if agrees else 1)
+
+
+@appointment.command("history")
+@click.argument("slug")
+@click.argument("appointment_id", type=int)
+@json_option
+def show_history_command(slug: str, appointment_id: int, as_json: bool) -> None:
+    """What happened to one appointment, and every try to tell Cal.com; newest first."""
+    with acting_for(slug):
+        if db.session.get(Appointment, (require_company_id(), appointment_id)) is None:
+            raise click.ClickException(f"{slug} has no appointment {appointment_id}")
+        rows = [*_events(appointment_id), *_tries(appointment_id)]
+    rows.sort(key=lambda row: str(row["at"]), reverse=True)
+    show_rows(rows, as_json=as_json, nothing="nothing happened to it")
+
+
+def _events(appointment_id: int) -> list[dict[str, object]]:
+    return [
+        {
+            "at": event.at,
+            "what": event.kind.value,
+            "origin": event.origin.value,
+            "intent": event.intent_id,
+            "delivery": event.delivery_id,
+            "details": _details(event.data),
+        }
+        for event in timeline(db.session(), appointment_id)
+    ]
+
+
+def _tries(appointment_id: int) -> list[dict[str, object]]:
+    rows = db.session.execute(
+        select(Attempt, Intent.origin)
+        .join(Intent, (Intent.company_id == Attempt.company_id) & (Intent.id == Attempt.intent_id))
+        .where(Attempt.company_id == require_company_id(), Intent.appointment_id == appointment_id)
+        .order_by(Attempt.id.desc())
+        .limit(200)
+    )
+    return [
+        {
+            "at": attempt.started_at,
+            "what": "try",
+            "origin": origin.value,
+            "intent": attempt.intent_id,
+            "delivery": None,
+            "details": f"calls={attempt.operations or 'none'}, outcome={attempt.outcome or 'lost'}",
+        }
+        for attempt, origin in rows
+    ]
+
+
+def _details(data: dict[str, Any]) -> str:
+    """Codes and instants; what people typed stays out of the terminal."""
+    plain = {name: value for name, value in data.items() if name not in TYPED}
+    return ", ".join(f"{name}={value}" for name, value in plain.items())
 
 
 def _state_of(row: Appointment) -> dict[str, object]:

@@ -12,9 +12,12 @@ from webapp.demo.cast import Troupe
 from webapp.demo.stage import Stage
 from webapp.demo.story import coming_appointments
 from webapp.extensions import db
+from webapp.insight.stats import count_cards
+from webapp.insight.trend import TREND_DAYS
 from webapp.jobs.inline import run_job
 from webapp.jobs.schedule import TASKS
 from webapp.models.appointment import Origin
+from webapp.models.card_day import CardDay
 from webapp.models.company import Company
 from webapp.models.customer import Customer
 from webapp.models.run import RunScope, take_slot
@@ -138,6 +141,26 @@ def _take_current_slots(company_id: int) -> None:
     zone = db.session.get_one(Company, company_id).zone
     for task in TASKS.values():
         take_slot(db.session(), task.name, task.slot_at(now, zone), now)
+    _remember_cards(company_id)
+
+
+def _remember_cards(company_id: int) -> None:
+    """Two weeks of how the cards stood: a calm rise, and a trouble now and then."""
+    now = clock.now()
+    zone = db.session.get_one(Company, company_id).zone
+    today, numbers = now.astimezone(zone).date(), count_cards(db.session(), now, zone)
+    for back in range(1, TREND_DAYS):
+        trouble = (0, 1, 0, 2, 4, 1, 0)[back % 7]
+        db.session.add(
+            CardDay(
+                day=today - timedelta(days=back),
+                synced=max(0, numbers.synced - 2 * back - trouble),
+                pending=(1, 0, 2, 0, 1)[back % 5],
+                review=trouble,
+                failures=trouble // 2,
+                counted_at=now - timedelta(days=back),
+            )
+        )
 
 
 def _book_evening(

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from webapp import clock
 from webapp.application import settings
 from webapp.extensions import db
+from webapp.insight.trend import keep_card_day
 from webapp.jobs.queues import (
     PERIODIC,
     JsonJob,
@@ -104,6 +105,21 @@ def _begin_sealing(session: Session, _now: datetime, _slot: str) -> int | None:
     return begin_sealing(session)
 
 
+def figures_slot(now: datetime, _zone: ZoneInfo) -> str:
+    return every(now, timedelta(hours=1))
+
+
+def _keep_figures(session: Session, now: datetime, _slot: str) -> int | None:
+    """Small enough to be done by the tick itself."""
+    company = session.get_one(Company, require_company_id())
+    keep_card_day(session, now, company.zone)
+    return company.id
+
+
+def _nobody(_company_id: int, _row_id: int) -> None:
+    """There is nothing left to hand over."""
+
+
 TASKS = {
     task.name: task
     for task in (
@@ -113,6 +129,7 @@ TASKS = {
         Task("reconnection", reconnection_slot, _begin_reconnection, enqueue_reconnection),
         Task("cleaning", cleaning_slot, _begin_cleaning, enqueue_cleaning),
         Task("sealing", sealing_slot, _begin_sealing, enqueue_sealing),
+        Task("figures", figures_slot, _keep_figures, _nobody),
     )
 }
 

@@ -194,3 +194,17 @@ def latest_run(session: Session) -> Run | None:
         .order_by(Run.started_at.desc(), Run.id.desc())
         .limit(1)
     )
+
+
+def latest_finished_run(session: Session) -> Run | None:
+    """The newest one over a window that got to its end."""
+    return session.scalar(
+        select(Run)
+        .where(
+            Run.company_id == require_company_id(),
+            Run.scope != RunScope.DELTA,
+            Run.status == RunStatus.DONE,
+        )
+        .order_by(Run.started_at.desc(), Run.id.desc())
+        .limit(1)
+    )

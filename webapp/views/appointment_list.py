@@ -136,7 +136,9 @@ def matching_appointments(filters: Filters, now: datetime, zone: ZoneInfo) -> Se
     )
 
 
-def starts_with(column: InstrumentedAttribute[str | None], prefix: str) -> ColumnElement[bool]:
+def starts_with(
+    column: InstrumentedAttribute[str | None] | InstrumentedAttribute[str], prefix: str
+) -> ColumnElement[bool]:
     """A prefix as a range: the only form that may use an index under row-level security."""
     return (column >= prefix) & (column < prefix + LAST_CHARACTER)
 

@@ -135,6 +135,38 @@ EXPLANATIONS = {
         _l("What Cal.com showed could not be believed, so nothing was flagged."),
         _l("Look at the incident: run the verification again, or confirm what was found."),
     ),
+    "INTERNAL": Explanation(
+        _l("Something that nobody foresaw went wrong in Lockstep; nothing was lost by it."),
+        _l("Tell your operator the code and the time: the log has what happened."),
+    ),
+    "LEASE_LOST": Explanation(
+        _l("A worker held this change for too long, so another one took it over."),
+        _l("Nothing to do: the other worker looks first, so nothing is done twice."),
+    ),
+    "NO_MAIL_SERVER": Explanation(
+        _l("No mail can be sent: there is no mail server."),
+        _l("Ask your operator to set one; until then everything stands in the inbox."),
+    ),
+    "RECIPIENT_REFUSED": Explanation(
+        _l("The mail server does not take mail for this person's address."),
+        _l("Check the person's e-mail address."),
+    ),
+    "SMTP_REFUSED": Explanation(
+        _l("The mail server refused our mail."),
+        _l("Tell your operator; the mail is sent again by itself for a while."),
+    ),
+    "SMTP_AWAY": Explanation(
+        _l("The mail server could not be reached."),
+        _l("Tell your operator; the mail is sent again by itself for a while."),
+    ),
+    "CHAT_ADDRESS": Explanation(
+        _l("The address of the chat channel cannot be used."),
+        _l("Make a new address in the chat service and enter it under Settings, Channels."),
+    ),
+    "CHAT_REFUSED": Explanation(
+        _l("The chat service did not take the message."),
+        _l("Send a test from Settings, Channels; if it fails too, make a new address there."),
+    ),
 }
 UNKNOWN = Explanation(
     _l("Something unexpected happened between Lockstep and Cal.com."),
@@ -148,7 +180,10 @@ def register(app: Flask) -> None:
 
 def explain(code: str | None) -> Explanation:
     """The explanation of a code of S3.5; any HTTP status has one."""
-    if code in EXPLANATIONS:
-        return EXPLANATIONS[code]
-    status = re.fullmatch(r"HTTP_([45])\w\w", code or "")
-    return EXPLANATIONS[f"HTTP_{status[1]}XX"] if status else UNKNOWN
+    return EXPLANATIONS.get(family_of(code or ""), UNKNOWN)
+
+
+def family_of(code: str) -> str:
+    """Under which code it is explained: `HTTP_5XX` for `HTTP_503`; itself where it has its own."""
+    status = re.fullmatch(r"HTTP_([45])\w\w", code)
+    return f"HTTP_{status[1]}XX" if status and code not in EXPLANATIONS else code

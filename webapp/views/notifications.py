@@ -1,8 +1,14 @@
 """The inbox: what the reader was told, unread first, straight to the item."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
 from flask import Blueprint, Flask, abort, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import ColumnElement, case, select, update
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import ColumnElement, Select, select, update
 
 from webapp import clock
 from webapp.extensions import db
@@ -11,28 +17,65 @@ from webapp.models.tenancy import require_company_id
 from webapp.views import htmx
 from webapp.views.access import find_or_404, require_person
 from webapp.views.pages import count_unread, render_page
-from webapp.views.paging import Cursor, behind, fetch_page, parse_cursor
+from webapp.views.paging import PAGE_SIZE, Cursor, behind, cut_page, parse_cursor
 from webapp.views.wording import NOTIFICATION_PAGES
 from webapp.views.words import gettext as _
 
 blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
 
+SHOWS: dict[str, LazyString] = {
+    "all": _l("All"),
+    "unread": _l("Unread"),
+    "open": _l("Open"),
+    "over": _l("Done"),
+}
 _IS_UNREAD = Notification.read_at.is_(None) & Notification.closed_at.is_(None)
-_RANK = case((_IS_UNREAD, 1), else_=0)
+_CONDITIONS: dict[str, ColumnElement[bool]] = {
+    "unread": _IS_UNREAD,
+    "open": Notification.closed_at.is_(None),
+    "over": Notification.closed_at.is_not(None),
+}
+
+
+@dataclass(frozen=True)
+class InboxFilters:
+    """What an address asks for; the first of SHOWS and no type filter nothing."""
+
+    show: str = "all"
+    type: NotificationType | None = None
+    cursor: Cursor | None = None
+
+    @property
+    def is_narrowed(self) -> bool:
+        return self.show != "all" or self.type is not None
+
+    @property
+    def as_query(self) -> dict[str, str]:
+        """The filters as an address has them, without the page."""
+        show = {"show": self.show} if self.show != "all" else {}
+        return show | ({"type": self.type.value} if self.type else {})
+
+
+def parse_inbox_filters(args: Mapping[str, str]) -> InboxFilters:
+    """Read an address; what makes no sense filters nothing."""
+    show, type_ = args.get("show", ""), args.get("type", "")
+    return InboxFilters(
+        show=show if show in SHOWS else "all",
+        type=NotificationType(type_) if type_ in set(NotificationType) else None,
+        cursor=parse_cursor(args.get("after")),
+    )
 
 
 @blueprint.get("")
 def index() -> ResponseReturnValue:
-    keys = (_RANK, Notification.last_at, Notification.id)
-    query = (
-        select(Notification)
-        .where(*_own())
-        .order_by(_RANK.desc(), Notification.last_at.desc(), Notification.id.desc())
+    filters = parse_inbox_filters(request.args)
+    return render_page(
+        "notifications/index.html",
+        page=cut_page(_fetch(filters), _cursor_of),
+        filters=filters,
+        shows=SHOWS,
+        types=list(NotificationType),
     )
-    cursor = parse_cursor(request.args.get("after"))
-    if cursor is not None:
-        query = query.where(behind(keys, cursor, descending=True))
-    return render_page("notifications/index.html", page=fetch_page(db.session(), query, _cursor_of))
 
 
 @blueprint.get("/badge")
@@ -56,7 +99,18 @@ def read(notification_id: int) -> ResponseReturnValue:
         return htmx.see_other(address_of(item))
     if htmx.is_htmx():
         return render_template("notifications/_read.html", item=item, unread=count_unread())
-    return htmx.see_other(url_for(".index"))
+    return htmx.see_other(_back())
+
+
+@blueprint.post("/<int:notification_id>/unreading")
+def unread(notification_id: int) -> ResponseReturnValue:
+    """Back among the unread: somebody wants to come back to it."""
+    item = _find(notification_id)
+    item.read_at = None
+    db.session.commit()
+    if htmx.is_htmx():
+        return render_template("notifications/_read.html", item=item, unread=count_unread())
+    return htmx.see_other(_back())
 
 
 @blueprint.post("/readings")
@@ -69,7 +123,41 @@ def read_all() -> ResponseReturnValue:
     )
     db.session.commit()
     flash(_("All marked as read."), "success")
-    return htmx.see_other(url_for(".index"))
+    return htmx.see_other(_back())
+
+
+def _fetch(filters: InboxFilters) -> list[Notification]:
+    """One row more than a page: the unread first, then the others, the newest of each on top.
+
+    Two sorted reads instead of one sort over both: each stops after a page.
+    """
+    rows: list[Notification] = []
+    for rank in range(filters.cursor.rank if filters.cursor else 1, -1, -1):
+        left = PAGE_SIZE + 1 - len(rows)
+        rows += db.session.scalars(_ranked(filters, rank).limit(left))
+        if len(rows) > PAGE_SIZE:
+            break
+    return rows
+
+
+def _ranked(filters: InboxFilters, rank: int) -> Select[Notification]:
+    """The unread (rank 1) or the others (rank 0), behind the cursor."""
+    keys = (Notification.last_at, Notification.id)
+    query = select(Notification).where(*_own(), _IS_UNREAD if rank else ~_IS_UNREAD)
+    if filters.show in _CONDITIONS:
+        query = query.where(_CONDITIONS[filters.show])
+    if filters.type is not None:
+        query = query.where(Notification.type == filters.type)
+    if filters.cursor is not None and filters.cursor.rank == rank:
+        query = query.where(behind(keys, filters.cursor, descending=True))
+    return query.order_by(*(key.desc() for key in keys))
+
+
+def _back() -> str:
+    """To the inbox as it was filtered: the form says how."""
+    address: str = url_for(".index")
+    kept = urlencode(parse_inbox_filters(request.form).as_query)
+    return f"{address}?{kept}" if kept else address
 
 
 def _own() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
