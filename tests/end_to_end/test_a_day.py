@@ -1,4 +1,4 @@
-"""A day at the desk in a browser, on the running demo: what comes by telephone, from the desk and on
+"""A day at the desk in a browser, on the running demo: what comes by telephone, at the desk and on
 Cal.com; what fell out of step is settled each way; what staff may not do, and who is logged out."""
 
 import json
