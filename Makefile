@@ -77,6 +77,10 @@ looks: $(VENV)/dev.stamp ## photograph every page in every look onto one sheet (
 	@LOOKS_FOLDER=$(LOOKS_FOLDER) $(PYTEST) tests/browser/test_looks.py $(ARGS); \
 		$(PY) -m tests.browser.sheet $(LOOKS_FOLDER)
 
+.PHONY: guide-pictures
+guide-pictures: $(VENV)/dev.stamp ## take the pictures of docs/guide anew, from a demo of its own
+	@GUIDE_FOLDER=docs/guide/images exec $(PY) -m pytest tests/end_to_end/test_guide_pictures.py
+
 .PHONY: bench-verify
 bench-verify: $(VENV)/dev.stamp ## a full sweep beside a plain loop, over 2,000 and 20,000 (about a quarter of an hour)
 	@exec $(PY) -m benchmarks.verify $(ARGS)

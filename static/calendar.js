@@ -69,12 +69,13 @@
   if (given.view === "week" && isNarrow) return; // seven columns can't be read there: the list can
   place.hidden = false;
   list.hidden = true;
-  // Its table of half hours says nothing to a screen reader, and appointments are no cells of it.
-  const plain = () => place.querySelectorAll(":is([role=table], [role=rowgroup], [role=row], [role=cell], [role=columnheader], [role=rowheader])")
-    .forEach((part) => {
-      part.setAttribute("role", "presentation");
-      for (const name of ["aria-colindex", "aria-rowindex", "aria-colspan"]) part.removeAttribute(name);
-    });
+  // Its grid calls itself a table whose rows hold articles, which is no table to a screen reader:
+  // what counts are the links in it, and that it can be scrolled by keyboard.
+  const plain = () => {
+    for (const part of place.querySelectorAll("[role], [aria-colindex], [aria-rowindex], [aria-colspan]"))
+      for (const name of ["role", "aria-colindex", "aria-rowindex", "aria-colspan"]) part.removeAttribute(name);
+    place.querySelector(".ec-main")?.setAttribute("tabindex", "0");
+  };
   new MutationObserver(plain).observe(place, { childList: true, subtree: true });
   EventCalendar.create(place, {
     view: given.view === "day" ? "timeGridDay" : "timeGridWeek",

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 
 WIDTHS = (390, 1440)
 EXTREMES = (360, 3840)
-MORE_PAGES = ("/appointments/new?q=wolf", "/reviews?text=nobody", "/api/docs", NOWHERE)
+MORE_PAGES = ("/appointments/new?q=wolf", "/reviews?text=nobody", "/api/v1/docs", NOWHERE)
 SHARDS = 4
 ESSENTIAL = ("/", "/reviews", "/appointments/1", "/appointments/new")
 Looks = dict[str, list[tuple[str, int]]]
