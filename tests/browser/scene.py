@@ -53,11 +53,12 @@ def furnish(owner_engine: Engine, company: Tenant, admin: Person) -> dict[str, R
 
 
 def lengthen_names(owner_engine: Engine) -> None:
-    """Of every company, person and service there is."""
+    """Of every company, person, service and customer there is."""
     with owner_engine.begin() as connection:
         for table in ("companies", "users"):
             connection.execute(text(f"UPDATE {table} SET name = :name"), {"name": NAMES[1]})
-        connection.execute(text("UPDATE services SET name = :name || id"), {"name": LONG})
+        for table in ("services", "customers"):
+            connection.execute(text(f"UPDATE {table} SET name = :name || id"), {"name": LONG})
 
 
 def _appointments(company: Tenant, admin: Person) -> list[int]:
