@@ -120,6 +120,10 @@ translations: $(VENV)/dev.stamp ## collect the strings, update the catalogues, c
 bench-webhook: $(VENV)/dev.stamp ## the webhook's rate and latency beside one INSERT and COMMIT
 	@exec $(PY) -m benchmarks.webhook $(ARGS)
 
+.PHONY: bench-monitoring
+bench-monitoring: $(VENV)/dev.stamp ## the monitoring page over 10,000 and 1,000,000 history rows
+	@exec $(PY) -m benchmarks.monitoring $(ARGS)
+
 .PHONY: run
 run: $(VENV)/demo.stamp ## the web server alone, with your settings or else the demo's
 	@exec $(SETTINGS) gunicorn --bind 127.0.0.1:$(PORT) --workers 2 --threads 4 \

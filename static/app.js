@@ -119,6 +119,18 @@
       .forEach((box) => { box.checked = event.target.checked; });
   });
 
+  // A free time and the field beside it say the same; free times of another day or service go.
+  document.addEventListener("change", (event) => {
+    const { time } = event.target.dataset;
+    const field = document.querySelector("input[type=time][name=time]");
+    if (time && field) field.value = time;
+  });
+  document.addEventListener("input", (event) => {
+    if (!byId("free-times") || !event.target.matches("[name=time], [name=day], [name=service]")) return;
+    if (event.target.name === "time") byId("free-times").querySelectorAll("input").forEach((box) => { box.checked = false; });
+    else byId("free-times").replaceChildren();
+  });
+
   // Typing about a new customer chooses "new customer".
   document.addEventListener("input", (event) => {
     const fresh = document.querySelector("input[name=customer][value=new]");

@@ -28,8 +28,12 @@
     link.className = "calendar-link";
     link.title = `${more.time} · ${event.title} · ${more.service} · ${more.sync}`;
     const sync = part(more.sync, "visually-hidden");
-    link.append(icon(more.icon), sync, part(more.time, "calendar-when"), part(event.title, "calendar-who"),
-      part(more.service, "calendar-what"));
+    // A week's columns are narrow: there the start alone is seen, and the whole time is heard.
+    const isDay = given.view === "day";
+    const line = part("", "calendar-line");
+    line.append(part(isDay ? more.time : more.time.split(" ")[0], "calendar-when"), part(event.title, "calendar-who"));
+    if (!isDay) line.append(part(` ${more.time}`, "visually-hidden"));
+    link.append(icon(more.icon), sync, line, part(more.service, "calendar-what"));
     if (more.is_cancelled) link.append(part(more.status, "calendar-what"));
     return { domNodes: [link] };
   };
@@ -65,16 +69,15 @@
   if (given.view === "week" && isNarrow) return; // seven columns can't be read there: the list can
   place.hidden = false;
   list.hidden = true;
-  // The library calls its grid a table whose rows hold articles, which is no table to a screen
-  // reader: what counts are the links in it.
-  const unname = () => {
-    for (const each of place.querySelectorAll("[role], [aria-colindex], [aria-rowindex], [aria-colspan]"))
-      for (const name of ["role", "aria-colindex", "aria-rowindex", "aria-colspan"]) each.removeAttribute(name);
+  // Its grid calls itself a table whose rows hold articles, which is no table to a screen reader:
+  // what counts are the links in it, and that it can be scrolled by keyboard.
+  const plain = () => {
+    for (const part of place.querySelectorAll("[role], [aria-colindex], [aria-rowindex], [aria-colspan]"))
+      for (const name of ["role", "aria-colindex", "aria-rowindex", "aria-colspan"]) part.removeAttribute(name);
     place.querySelector(".ec-main")?.setAttribute("tabindex", "0");
   };
+  new MutationObserver(plain).observe(place, { childList: true, subtree: true });
   EventCalendar.create(place, {
-    eventAllUpdated: unname,
-    viewDidMount: unname,
     view: given.view === "day" ? "timeGridDay" : "timeGridWeek",
     date: given.day,
     firstDay: 1,
@@ -86,8 +89,9 @@
     eventStartEditable: false,
     eventDurationEditable: false,
     selectable: false,
+    slotEventOverlap: false,
     slotDuration: "00:30",
-    slotHeight: 28,
+    slotHeight: 34,
     scrollTime: now < "10:00" ? "06:00:00" : "07:00:00",
     height: "min(70vh, 46rem)",
     slotLabelFormat: { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },

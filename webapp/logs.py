@@ -1,5 +1,5 @@
 """Structured logs: one JSON object a line, with request, company and job ids, without personal
-data, keys or uids. Cal.com sync logs under the name `lockstep.calcom_sync` (docs/operating.md)."""
+data, keys or uids. Cal.com sync logs under the name `lockstep.calcom_sync` (docs/logs.md)."""
 
 import logging
 import sys

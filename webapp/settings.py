@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         5.0, ge=0, description="How long free times from Cal.com are told again without asking"
     )
 
+    metrics_token: str | None = Field(
+        None, min_length=16, description="What /metrics is asked with; unset: there is no /metrics"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least level logged"
     )

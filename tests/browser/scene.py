@@ -53,12 +53,13 @@ def furnish(owner_engine: Engine, company: Tenant, admin: Person) -> dict[str, R
 
 
 def lengthen_names(owner_engine: Engine) -> None:
-    """Of every company, person, service and customer there is."""
+    """Of every company, person, customer and service there is."""
     with owner_engine.begin() as connection:
+        plain = text("UPDATE customers SET name = :name || id WHERE name NOT LIKE :long")
+        connection.execute(plain, {"name": LONG, "long": f"%{LONG}%"})
         for table in ("companies", "users"):
             connection.execute(text(f"UPDATE {table} SET name = :name"), {"name": NAMES[1]})
-        for table in ("services", "customers"):
-            connection.execute(text(f"UPDATE {table} SET name = :name || id"), {"name": LONG})
+        connection.execute(text("UPDATE services SET name = :name || id"), {"name": LONG})
 
 
 def _appointments(company: Tenant, admin: Person) -> list[int]:

@@ -40,7 +40,7 @@ def row_of(page: Page, appointment_id: int) -> tuple[float, str]:
     link.wait_for(state="attached")
     event = link.locator("xpath=ancestor::article")
     top = event.evaluate("each => parseFloat(each.style.insetBlockStart)")
-    return top / 56, str(link.text_content())
+    return top / 68, str(link.text_content())
 
 
 @pytest.mark.parametrize("zone", ["America/Los_Angeles", "Europe/Berlin", "Pacific/Auckland"])
@@ -83,7 +83,7 @@ def test_an_empty_hour_becomes_a_new_appointment(
     event.scroll_into_view_if_needed()
     box = event.bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + 40, box["y"] + 2 * 56 + 10)
+    page.mouse.click(box["x"] + 40, box["y"] + 2 * 68 + 10)
     page.wait_for_url("**/appointments/new?**")
     assert page.get_by_label("Date").input_value() == "2031-03-30"
     assert page.get_by_label("Time", exact=True).input_value() == "11:00"

@@ -61,10 +61,14 @@ NEEDS: dict[str, Row] = {
     "bulk_items": {"status": "settled", "finished_at": clock.now()},
     "notifications": {"type": "data_mismatch", "channel_id": None},
     "mail_preferences": {"type": "data_mismatch"},
+    "thresholds": {"kind": "orphans"},
     "sendings": {"status": "sent", "finished_at": clock.now(), "channel_id": None},
 }
 """What a row of a table needs beyond a sample of each column's type; a function where it depends on
 the row's number."""
+
+FEW = {"thresholds"}
+"""Tables of which a company has a row of each kind and no more: one will do."""
 
 SAMPLES = {"locale": "en", "language": "en", "time_zone": "Europe/Berlin", "currency": "EUR"}
 
@@ -82,7 +86,8 @@ def fill(
         own = connection.execute(companies.select().where(companies.c.id == company_id))
         rows: dict[str, Row] = {"companies": dict(own.mappings().one())}
         for table in OWNED:
-            there = _first(connection, table, company_id) if number == 1 else None
+            is_made = number == 1 or table.name in FEW
+            there = _first(connection, table, company_id) if is_made else None
             rows[table.name] = there or _insert(connection, table, rows, number, word)
     return rows
 

@@ -13,13 +13,15 @@ from werkzeug.datastructures import ImmutableMultiDict
 from tests.contracts.filling import OWNED, Row
 from tests.factories import Tenant, make_token
 from webapp.models.notification import NotificationType
+from webapp.models.threshold import ThresholdKind
 from webapp.models.user import Role
 from webapp.views.access import is_door
 
 HERE = "tests/contracts/routes.py"
 
-OPEN_DOORS = {"static", "health.live", "health.ready", "api_docs.document"}
-"""Doors that tell everybody the same; at any other one proves oneself, or gets 401."""
+OPEN_DOORS = {"static", "health.live", "health.ready", "api_docs.document", "metrics.show"}
+"""Doors that tell everybody the same (metrics: without a token set, that it isn't there); at any
+other one proves oneself, or gets 401."""
 
 LOGIN = {
     "login.show",
@@ -49,6 +51,7 @@ OTHER_ARGUMENTS: dict[str, Callable[[Mapping[str, Row]], object]] = {
     "link_text": lambda _rows: "no-link-of-anybody",
     "code": lambda _rows: "TIMEOUT",
     "token": lambda rows: rows["companies"]["webhook_token"],
+    "check": lambda _rows: "thresholds",
     "phone_token": lambda rows: rows["companies"]["phone_token"],
 }
 """What stands in an address and is no `<singular of a table>_id`."""
@@ -68,6 +71,7 @@ WHO_MAY: dict[str, set[Role]] = {
     "audit.index": ACTING,
     "booking.book": ACTING,
     "booking.customers": ACTING,
+    "booking.free_times": ACTING,
     "booking.new": ACTING,
     "bulk_cancellations.create": ACTING,
     "bulk_cancellations.new": ACTING,
@@ -93,6 +97,20 @@ WHO_MAY: dict[str, set[Role]] = {
     "channels.retry": ADMINS,
     "channels.probe_channel": ADMINS,
     "channels.probe_mail": ADMINS,
+    "company_settings.company": ADMINS,
+    "company_settings.phone": ADMINS,
+    "company_settings.save_company": ADMINS,
+    "company_settings.save_phone": ADMINS,
+    "connection_settings.check": ADMINS,
+    "connection_settings.confirm_rotation": ADMINS,
+    "connection_settings.register": ADMINS,
+    "connection_settings.retire": ADMINS,
+    "connection_settings.rotate": ADMINS,
+    "connection_settings.save": ADMINS,
+    "connection_settings.show": ADMINS,
+    "customer_data.confirm": ADMINS,
+    "customer_data.erase": ADMINS,
+    "customer_data.export": ADMINS,
     "customers.create": ACTING,
     "customers.edit": ACTING,
     "customers.index": EVERYBODY,
@@ -107,6 +125,9 @@ WHO_MAY: dict[str, set[Role]] = {
     "edits.edit": ACTING,
     "edits.mark": ACTING,
     "edits.save": ACTING,
+    "first_steps.begin_import": ADMINS,
+    "first_steps.progress": ADMINS,
+    "first_steps.show": ADMINS,
     "guidance.error": EVERYBODY,
     "guidance.errors": EVERYBODY,
     "incidents.confirm_flagging": ACTING,
@@ -115,6 +136,8 @@ WHO_MAY: dict[str, set[Role]] = {
     "incidents.run": ACTING,
     "incidents.show": EVERYBODY,
     "login.leave": EVERYBODY,
+    "monitoring.run": ACTING,
+    "monitoring.show": EVERYBODY,
     "notifications.badge": EVERYBODY,
     "notifications.index": EVERYBODY,
     "notifications.read": EVERYBODY,
@@ -182,6 +205,8 @@ WHO_MAY: dict[str, set[Role]] = {
     "settlements.pushes": ACTING,
     "settlements.retries": ACTING,
     "settlements.takeovers": ACTING,
+    "thresholds.save": ADMINS,
+    "thresholds.show": ACTING,
     "tokens.confirm_revocation": ADMINS,
     "tokens.create": ADMINS,
     "tokens.index": ADMINS,
@@ -205,7 +230,15 @@ TEXTS: dict[str, str] = {
     **{type_.value: "daily" for type_ in NotificationType},
     "act": "",
     "actor": "",
+    **{kind.value: "7" for kind in ThresholdKind},
+    "window": "7d",
     "address": "",
+    "api_key": "",
+    "back": "",
+    "base_url": "",
+    "retell_key": "",
+    "unchecked": "yes",
+    "webhook_secret": "",
     "buffer_after": "0",
     "buffer_before": "0",
     "currency": "EUR",

@@ -30,6 +30,7 @@ PACKAGES_AT_HOME = {
     "apispec": {"views.api"},
     "rq_scheduler": {"jobs"},
     "apprise": {"notify"},
+    "prometheus_client": {"views.metrics"},
     "smtplib": {"notify"},
     "flask": {"application", "cli", "views", "models.walls", "sandbox", "demo", "worker", "webapp"},
 }

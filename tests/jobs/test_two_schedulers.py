@@ -54,6 +54,7 @@ def test_two_schedulers_and_three_workers_begin_each_slot_once(
         assert_signs_of_life(processes)
 
     assert living_workers(db.session(), clock.now()) == [], "a clean end leaves no sign"
+    db.session.remove()
     assert_each_slot_once(desk, "delta", DELTA)
     assert_each_slot_once(desk, "verification", VERIFICATION)
     with as_company(desk.company.id):

@@ -183,6 +183,7 @@ def test_two_sealers_at_once_make_one_chain(acting: Tenant, app: Flask) -> None:
     for thread in threads:
         thread.join()
 
+    assert len(counts) == 3, "nobody stumbles over the others"
     assert sum(counts) == 40
     chain = chain_of(acting)
     assert (chain.head.number, chain.broken) == (40, None)

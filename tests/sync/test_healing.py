@@ -301,6 +301,40 @@ class TestNeverCreated:
         assert desk.appointment(refused).requires_manual_review
         assert desk.inbox(admin.id).count(("sync_failed", True)) <= 1
 
+    def test_that_it_is_refused_again_on_later_days_is_told_to_nobody(
+        self, desk: Desk, engine: Flask
+    ) -> None:
+        admin = make_person(desk.company, Role.ADMIN)
+        desk.cal.fail({"kind": "status", "status": 400, "operation": "bookings.create"})
+        refused = desk.book(in_days(9))
+        desk.work()
+        assert desk.inbox(admin.id) == [("sync_failed", True)]
+
+        for _ in range(3):
+            self.pass_a_day(desk, refused)
+
+        assert desk.cal.operations().count("bookings.create") == 4
+        assert desk.inbox(admin.id) == [("sync_failed", True)], "the first item, still open"
+
+    def test_that_it_is_refused_for_another_reason_is_told(self, desk: Desk, engine: Flask) -> None:
+        admin = make_person(desk.company, Role.ADMIN)
+        desk.cal.fail({"kind": "status", "status": 400, "operation": "bookings.create"})
+        refused = desk.book(in_days(9))
+        desk.work()
+        self.pass_a_day(desk, refused)
+
+        desk.cal.fail({"kind": "status", "status": 404, "operation": "bookings.create"})
+        self.pass_a_day(desk, refused)
+
+        assert desk.inbox(admin.id) == [("sync_failed", False), ("sync_failed", True)]
+
+    def pass_a_day(self, desk: Desk, appointment_id: int) -> None:
+        """The night's run pushes it again, the next run finds nothing there."""
+        for _ in range(2):
+            desk.verify_automatically(appointment_id)
+            desk.work()
+        clock.advance(timedelta(hours=24))
+
     def test_a_person_who_verifies_is_told_and_mails_nobody(self, desk: Desk, refused: int) -> None:
         desk.ask_to_verify(refused)
         desk.work()

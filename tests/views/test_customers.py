@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from tests.factories import Tenant, make_appointment, make_customer
+from tests.factories import PASSWORD, Tenant, make_appointment, make_customer
 from tests.views.conftest import Visitor
 from tests.views.counting import count_statements
 from tests.views.markup import by_id, find, said_in
@@ -130,3 +130,34 @@ def test_pages_follow_each_other_without_gap_or_repeat(
         for each in find(html, "a", **{"class": "row-link"})
     ]
     assert len(links) == len(set(links)) == 61
+
+
+def test_an_admin_exports_a_customers_data(
+    at_admin: Visitor, at_manager: Visitor, company: Tenant
+) -> None:
+    path = f"/customers/{company.customer_id}/exports"
+    assert at_manager.post(path).status_code == 403
+    answer = at_admin.post(path)
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert answer.json is not None
+    assert answer.json["customer"]["email"] == company.customer_email
+
+
+def test_an_admin_erases_a_customer_once_nothing_is_to_come(
+    at_admin: Visitor, make: Make, company: Tenant, row: Callable[[int], Customer]
+) -> None:
+    customer = make(make_customer, company, name="Vera Vergangen")
+    make(make_appointment, company)
+    path = f"/customers/{customer}/erasures"
+    assert at_admin.post(path, {"current": "wrong"}).status_code == 422
+    assert row(customer).name == "Vera Vergangen"
+    assert at_admin.post(path, {"current": PASSWORD}).status_code == 303
+    assert "Vera" not in row(customer).name
+    page = at_admin.page(f"/customers/{customer}")
+    assert "Erased" in page
+    assert "/edit" not in page
+    assert at_admin.post(f"/customers/{customer}", FORM).status_code == 303
+    assert "Zoë" not in row(customer).name
+    early = at_admin.post(f"/customers/{company.customer_id}/erasures", {"current": PASSWORD})
+    assert early.status_code == 422
+    assert "still to come" in early.text

@@ -209,6 +209,12 @@ class CalcomClient:
         call = Call(protocol.LIST_WEBHOOKS, query={"take": str(MAX_TAKE)})
         return self._exchange.perform(call, reading.read_webhooks)
 
+    def renew_webhook(self, webhook_id: str, triggers: Iterable[str], secret: str) -> Webhook:
+        """Makes a registered webhook ours again: switched on, our triggers, our secret."""
+        body = {"active": True, "triggers": list(triggers), "secret": _checked_secret(secret)}
+        call = Call(protocol.UPDATE_WEBHOOK, _path_value(webhook_id), body=body)
+        return self._exchange.perform(call, reading.read_webhook)
+
     def update_webhook_secret(self, webhook_id: str, secret: str) -> Webhook:
         """Sets a new secret on a registered webhook: the other half of a rotation."""
         body = {"secret": _checked_secret(secret)}

@@ -35,6 +35,7 @@ VERIFICATION_TIMEOUT_SECONDS = 300
 BULK_TIMEOUT_SECONDS = 300
 SENDING_TIMEOUT_SECONDS = 60
 SERVICE_SYNC_TIMEOUT_SECONDS = 120
+ROLLUP_TIMEOUT_SECONDS = 300
 
 FAILURE_TTL_SECONDS = 7 * 24 * 3600
 
@@ -51,6 +52,8 @@ KINDS = {
     "bulk": (BULK, "webapp.jobs.bulk.work", BULK_TIMEOUT_SECONDS),
     "cleaning": (BULK, "webapp.jobs.cleaning.clean", BULK_TIMEOUT_SECONDS),
     "sealing": (BULK, "webapp.jobs.sealing.seal", BULK_TIMEOUT_SECONDS),
+    "thresholds": (PERIODIC, "webapp.jobs.thresholds.evaluate", PUSH_TIMEOUT_SECONDS),
+    "rollup": (VERIFICATION, "webapp.jobs.rollup.roll_up", ROLLUP_TIMEOUT_SECONDS),
     "sending": (SENDINGS, "webapp.jobs.sendings.send", SENDING_TIMEOUT_SECONDS),
     "service_sync": (
         CALCOM_SYNC,
@@ -91,6 +94,14 @@ def enqueue_run(company_id: int, run_id: int) -> None:
 
 def enqueue_reconnection(company_id: int, row_id: int) -> None:
     hand_over("reconnection", company_id, row_id)
+
+
+def enqueue_thresholds(company_id: int, row_id: int) -> None:
+    hand_over("thresholds", company_id, row_id)
+
+
+def enqueue_rollup(company_id: int, row_id: int) -> None:
+    hand_over("rollup", company_id, row_id)
 
 
 def enqueue_bulk(company_id: int, bulk_id: int) -> None:

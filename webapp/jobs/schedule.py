@@ -26,8 +26,10 @@ from webapp.jobs.queues import (
     JsonJob,
     enqueue_cleaning,
     enqueue_reconnection,
+    enqueue_rollup,
     enqueue_run,
     enqueue_sealing,
+    enqueue_thresholds,
 )
 from webapp.jobs.sealing import begin_sealing
 from webapp.jobs.slots import every, nightly
@@ -39,9 +41,8 @@ from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.connection import needs_asking
 from webapp.sync.runs import start_run
 
-
-def _always(_session: Session, _now: datetime) -> bool:
-    return True
+FIGURES_MINUTES = 5
+"""How often figures are counted and thresholds evaluated (S11)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +98,11 @@ def _begin_reconnection(session: Session, now: datetime, _slot: str) -> int | No
     return require_company_id() if needs_asking(session, now) else None
 
 
-def _begin_cleaning(_session: Session, _now: datetime, _slot: str) -> int | None:
-    return require_company_id()
-
-
 def _begin_sealing(session: Session, _now: datetime, _slot: str) -> int | None:
     return begin_sealing(session)
 
 
-def figures_slot(now: datetime, _zone: ZoneInfo) -> str:
+def cards_slot(now: datetime, _zone: ZoneInfo) -> str:
     return every(now, timedelta(hours=1))
 
 
@@ -120,6 +117,14 @@ def _nobody(_company_id: int, _row_id: int) -> None:
     """There is nothing left to hand over."""
 
 
+def figures_slot(now: datetime, _zone: ZoneInfo) -> str:
+    return every(now, timedelta(minutes=FIGURES_MINUTES))
+
+
+def _begin_always(_session: Session, _now: datetime, _slot: str) -> int:
+    return require_company_id()
+
+
 TASKS = {
     task.name: task
     for task in (
@@ -127,11 +132,31 @@ TASKS = {
         Task("verification", verification_slot, _run_of(RunScope.SCHEDULED)),
         Task("delta", delta_slot, _run_of(RunScope.DELTA)),
         Task("reconnection", reconnection_slot, _begin_reconnection, enqueue_reconnection),
-        Task("cleaning", cleaning_slot, _begin_cleaning, enqueue_cleaning),
+        Task("cleaning", cleaning_slot, _begin_always, enqueue_cleaning),
         Task("sealing", sealing_slot, _begin_sealing, enqueue_sealing),
-        Task("figures", figures_slot, _keep_figures, _nobody),
+        Task("figures", cards_slot, _keep_figures, _nobody),
+        Task("rollup", figures_slot, _begin_always, enqueue_rollup),
+        Task("thresholds", figures_slot, _begin_always, enqueue_thresholds),
     )
 }
+
+
+def slot_bounds(task: Task, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """When the slot that `now` is in began and when the next begins, to the second; no slot is
+    longer than a day and its hour of summer time."""
+    longest = timedelta(hours=26)
+    slot = task.slot_at(now, zone)
+    begins = _change(lambda at: task.slot_at(at, zone) == slot, now - longest, now)
+    ends = _change(lambda at: task.slot_at(at, zone) != slot, now, now + longest)
+    return begins, ends
+
+
+def _change(is_after: Callable[[datetime], bool], low: datetime, high: datetime) -> datetime:
+    """The first full second that is after a change, between an instant before and one after it."""
+    while high - low > timedelta(milliseconds=100):
+        middle = low + (high - low) / 2
+        low, high = (low, middle) if is_after(middle) else (middle, high)
+    return high.replace(microsecond=0)
 
 
 def tick(task_name: str) -> None:

@@ -279,8 +279,10 @@ class Sweep:
             **findings.figures,
             **steps,
         )
-        changes = announceable(findings.moved_there)
-        note_changes(db.session(), changes, now=clock.now(), alarm=patience().alarm)
+        if not run.is_import:
+            # What was there before us no webhook could announce.
+            changes = announceable(findings.moved_there)
+            note_changes(db.session(), changes, now=clock.now(), alarm=patience().alarm)
         if findings.moved_there:
             sync_log().info("changes_read", run_id=run.id, changes=len(findings.moved_there))
 

@@ -22,10 +22,12 @@ from webapp.models import (  # noqa: F401
     phone_answer,
     preference,
     remote_change,
+    rollup,
     run,
     saved_view,
     sending,
     service,
     tenancy,
+    threshold,
     user,
 )

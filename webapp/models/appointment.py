@@ -76,6 +76,7 @@ class Appointment(Owned, Base):
         ),
         UniqueConstraint("company_id", "sync_key"),
         Index(None, "company_id", "starts_at", "id"),
+        Index(None, "company_id", "created_at"),
         Index(None, "company_id", "customer_id"),
         Index(None, "company_id", "service_id", "starts_at"),
         Index(None, "company_id", "calcom_sync_status", "starts_at", "id"),

@@ -110,6 +110,13 @@ class Discrepancy(Owned, Base):
             postgresql_where="resolved_at IS NOT NULL AND evidence <> '{}'::jsonb",
         ),
         Index(None, "company_id", "appointment_id", "id"),
+        Index(None, "company_id", "opened_at"),
+        Index(
+            "ix_discrepancies_resolved",
+            "company_id",
+            "resolved_at",
+            postgresql_where="resolved_at IS NOT NULL",
+        ),
     )
 
     appointment_id: Mapped[int]

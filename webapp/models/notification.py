@@ -27,6 +27,7 @@ class NotificationType(StrEnum):
     VERIFICATION_UNTRUSTED = "verification_untrusted"
     BULK_FINISHED = "bulk_finished"
     CHANNEL_FAILED = "channel_failed"
+    THRESHOLD_CROSSED = "threshold_crossed"
 
 
 MANY = "many"

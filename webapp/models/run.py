@@ -1,5 +1,6 @@
 """Verification runs and what one has sighted so far, and the slots of the periodic checks."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     select,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -75,6 +77,7 @@ class Run(Owned, Base):
         ),
         Index("ix_runs_due", "lease_until", postgresql_where="status = 'running'"),
         Index(None, "company_id", "started_at", "id"),
+        Index(None, "company_id", "finished_at"),
     )
 
     scope: Mapped[RunScope] = mapped_column(TextEnum(RunScope))
@@ -184,6 +187,21 @@ def take_slot(session: Session, task: str, slot: str, now: datetime) -> bool:
 def is_slot_taken(session: Session, task: str, slot: str) -> bool:
     """Whether a slot of the current company was begun; `take_slot` decides, this only asks."""
     return session.get(PeriodicSlot, (require_company_id(), task, slot)) is not None
+
+
+def latest_slots(session: Session, tasks: Iterable[str]) -> dict[str, PeriodicSlot]:
+    """Of each of these tasks the current company's last slot, however many there are: by task."""
+    newest = [
+        select(PeriodicSlot)
+        .where(PeriodicSlot.company_id == require_company_id(), PeriodicSlot.task == task)
+        .order_by(PeriodicSlot.slot.desc())
+        .limit(1)
+        .subquery()
+        .select()
+        for task in tasks
+    ]
+    rows = session.scalars(select(PeriodicSlot).from_statement(union_all(*newest)))
+    return {row.task: row for row in rows}
 
 
 def latest_run(session: Session) -> Run | None:

@@ -77,6 +77,7 @@ class Sending(Owned, Base):
         Index("ix_sendings_due", "due_at", postgresql_where="status = 'waiting'"),
         Index("ix_sendings_leases", "lease_until", postgresql_where="status = 'in_flight'"),
         Index(None, "company_id", "created_at", "id"),
+        Index(None, "company_id", "finished_at"),
         Index(None, "company_id", "user_id"),
         Index(None, "company_id", "channel_id"),
     )

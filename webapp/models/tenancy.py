@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, event, text
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction, UOWTransaction
 
@@ -56,11 +57,14 @@ def leave_company(token: Token[int | None]) -> None:
 
 @contextmanager
 def as_company(company_id: int) -> Iterator[None]:
-    """Act for a company inside the block; uncommitted work is rolled back at its end."""
+    """Act for a company inside the block, and say so in the logs; uncommitted work is rolled back
+    at its end."""
     token = enter_company(company_id)
+    logged = structlog.contextvars.bind_contextvars(company_id=company_id)
     try:
         yield
     finally:
+        structlog.contextvars.reset_contextvars(**logged)
         leave_company(token)
 
 

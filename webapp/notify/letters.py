@@ -91,6 +91,8 @@ def _subject(items: Sequence[Notification]) -> str:
 def _greeting(items: Sequence[Notification]) -> str:
     if not items:
         return gettext("If you read this, messages from Lockstep reach you.")
+    if all(item.parameters.get("is_over") for item in items):
+        return gettext("This is over again:")
     return gettext("This needs somebody's attention:")
 
 

@@ -4,6 +4,7 @@ from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
 from webapp.models.notification import MANY, Notification, NotificationType
+from webapp.notify.threshold_words import title_of_threshold
 from webapp.notify.words import ngettext
 
 TITLES: dict[NotificationType, LazyString] = {
@@ -20,6 +21,7 @@ TITLES: dict[NotificationType, LazyString] = {
     ),
     NotificationType.BULK_FINISHED: _l("Your bulk action has ended"),
     NotificationType.CHANNEL_FAILED: _l("A message could not be sent"),
+    NotificationType.THRESHOLD_CROSSED: _l("A threshold is crossed"),
 }
 
 
@@ -27,6 +29,8 @@ def title_of(item: Notification) -> str:
     """The item in one line, e.g. `Appointment differs between here and Cal.com #12`."""
     if item.subject == MANY:
         return _many(item.type, item.repeat_count)
+    if item.type is NotificationType.THRESHOLD_CROSSED:
+        return title_of_threshold(item.parameters)
     number = f" #{item.appointment_id}" if item.appointment_id else ""
     return f"{TITLES[item.type]}{number}"
 

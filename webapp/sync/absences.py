@@ -102,8 +102,9 @@ def alarm_of_our_side(session: Session, run: RunFacts, brake: Brake) -> Alarm | 
 
 
 def is_ours_suddenly_empty(session: Session, run: RunFacts, brake: Brake) -> bool:
-    """None of our appointments are left although the last complete run compared many."""
-    if run.is_trusted:
+    """None of our appointments are left although the last complete run compared many. An import
+    begins with nothing, and was asked for."""
+    if run.is_trusted or run.is_import:
         return False
     left = select(Appointment.id).where(
         Appointment.company_id == require_company_id(),

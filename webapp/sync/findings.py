@@ -290,6 +290,9 @@ def _step(found: Discrepancy, finding: Finding) -> _Step:
     if finding.cause is not None and found.type is DiscrepancyType.SYNC_FAILED:
         # Missing or different there because our push failed, of which people were told.
         return _Step.FURTHER_ON
+    if finding.type is DiscrepancyType.SYNC_FAILED and found.evidence.get("cause") == finding.code:
+        # The way back: pushed again by itself on a later day, refused again for the same reason.
+        return _Step.FURTHER_ON
     return _Step.NEWS
 
 

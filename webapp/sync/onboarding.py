@@ -4,13 +4,14 @@ from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.calcom.addresses import parse_base_url
 from webapp.models.audit import Actor, record_audit
 from webapp.models.base import fold
 from webapp.models.company import Company, ConnectionState, Secret, make_token
-from webapp.models.service import Service
+from webapp.models.service import EventTypeState, Service
 from webapp.models.tenancy import require_company_id
 from webapp.models.user import MIN_PASSWORD_LENGTH, Role, User
 from webapp.models.vault import Vault
@@ -100,6 +101,7 @@ def connect_company(
     api_key: str,
     webhook_secret: str | None,
     allow_private_networks: bool,
+    user_id: int | None = None,
     now: datetime,
 ) -> None:
     """Set where the company's Cal.com is and its key; what waited for a key is due at once.
@@ -120,9 +122,99 @@ def connect_company(
     company.connection_checked_at = None
     _move_services_to(session, company.calcom_host)
     release_waiting(session, now=now)
-    record_audit(
-        session, "company.connected", f"company:{company.id}", at=now, actor=Actor.OPERATOR
+    _audit(session, "company.connected", user_id, now)
+
+
+class EventTypesHeld(InvalidValue):
+    """Another company offers an event type of that number there."""
+
+    def __init__(self) -> None:
+        super().__init__("another company offers one of these event types at this address")
+
+
+class KeyNeeded(InvalidValue):
+    """The key was given for another address: it must not travel to a new one by itself."""
+
+    def __init__(self) -> None:
+        super().__init__("enter the API key again for another address")
+
+
+def change_connection(
+    session: Session,
+    vault: Vault,
+    *,
+    base_url: str,
+    api_key: str | None,
+    webhook_secret: str | None,
+    allow_private_networks: bool,
+    user_id: int,
+    now: datetime,
+) -> None:
+    """What an admin changes of the connection; None leaves key or secret as it is.
+
+    Raises AddressError, EventTypesHeld, and KeyNeeded where there is no key, or the address is
+    another one.
+    """
+    company = session.get_one(Company, require_company_id())
+    address = parse_base_url(base_url, allow_private=allow_private_networks)
+    if api_key is None:
+        if company.calcom_api_key is None or address != company.calcom_base_url:
+            raise KeyNeeded
+        if webhook_secret:
+            company.set_secret(Secret.WEBHOOK_SECRET, webhook_secret, vault)
+            _audit(session, "webhook.secret_set", user_id, now)
+        return
+    connect_company(
+        session,
+        vault,
+        base_url=base_url,
+        api_key=api_key,
+        webhook_secret=webhook_secret,
+        allow_private_networks=allow_private_networks,
+        user_id=user_id,
+        now=now,
     )
+
+
+def describe_company(
+    session: Session, *, name: str, time_zone: str, locale: str, user_id: int, now: datetime
+) -> list[str]:
+    """Write what an admin says of the company; returns the names of what was changed."""
+    company = session.get_one(Company, require_company_id())
+    wanted = {"name": name, "time_zone": time_zone, "locale": locale}
+    changed = [key for key, value in wanted.items() if getattr(company, key) != value]
+    for key in changed:
+        setattr(company, key, wanted[key])
+    if changed:
+        _audit(session, "company.described", user_id, now, fields=changed)
+    return changed
+
+
+def change_phone(
+    session: Session,
+    vault: Vault,
+    *,
+    api_key: str | None,
+    takes_unchecked: bool,
+    user_id: int,
+    now: datetime,
+) -> bool:
+    """What an admin changes of the telephone; None leaves the key. False: nothing was changed."""
+    company = session.get_one(Company, require_company_id())
+    is_changed = api_key is not None or company.takes_calls_unchecked != takes_unchecked
+    if api_key is not None:
+        company.set_secret(Secret.RETELL_KEY, api_key, vault)
+    company.takes_calls_unchecked = takes_unchecked
+    if is_changed:
+        _audit(
+            session,
+            "company.phone_changed",
+            user_id,
+            now,
+            has_new_key=api_key is not None,
+            takes_unchecked=takes_unchecked,
+        )
+    return is_changed
 
 
 def connect_phone(
@@ -148,11 +240,42 @@ def connect_phone(
     )
 
 
-def _move_services_to(session: Session, host: str) -> None:
-    session.execute(
-        update(Service)
-        .where(
-            Service.company_id == require_company_id(), Service.calcom_event_type_id.is_not(None)
-        )
-        .values(calcom_host=host)
+def _audit(
+    session: Session, action: str, user_id: int | None, now: datetime, **data: object
+) -> None:
+    record_audit(
+        session,
+        action,
+        f"company:{require_company_id()}",
+        at=now,
+        actor=Actor.OPERATOR if user_id is None else Actor.USER,
+        user_id=user_id,
+        **data,
     )
+
+
+def _move_services_to(session: Session, host: str) -> None:
+    """Event types are numbered per installation: on another one nothing is known of ours.
+
+    Raises EventTypesHeld.
+    """
+    try:
+        with session.begin_nested():
+            session.execute(
+                update(Service)
+                .where(
+                    Service.company_id == require_company_id(),
+                    Service.calcom_event_type_id.is_not(None),
+                    Service.calcom_host != host,
+                )
+                .values(
+                    calcom_host=host,
+                    event_type_state=EventTypeState.UNKNOWN,
+                    event_type_seen=None,
+                    drifts_since=None,
+                )
+            )
+    except IntegrityError as error:
+        if "uq_services_event_type" not in str(error.orig):
+            raise
+        raise EventTypesHeld from None

@@ -132,9 +132,10 @@ def record_page(
             joined.unclaimed,
             host=run.host,
             now=now,
-            news_seconds=patience.news,
+            news_seconds=0 if run.is_import else patience.news,
             past_days=past_days,
             is_held=is_held(),
+            is_import=run.is_import,
         )
         reading.note_taken(session, taken)
     return reading.findings

@@ -75,6 +75,11 @@ class RunFacts:
         """Whether it compares a stretch of time; a delta only what changed."""
         return self.scope is not RunScope.DELTA
 
+    @property
+    def is_import(self) -> bool:
+        """Whether a person asked for all that is only there."""
+        return self.scope is RunScope.IMPORT
+
     def was_verified_lately(self, verified_at: datetime) -> bool:
         """Since the previous slot began; only scheduled runs leave those out (S5.3)."""
         return self.lately_since is not None and verified_at >= self.lately_since

@@ -57,6 +57,7 @@ def take_unclaimed(
     news_seconds: float,
     past_days: int,
     is_held: bool,
+    is_import: bool = False,
 ) -> Taken:
     """Make appointments of those that are due, in the caller's transaction.
 
@@ -75,7 +76,7 @@ def take_unclaimed(
         elif is_held:
             taken.skipped["held_back"] += 1
         else:
-            _take(session, booking, taken, host=host, now=now)
+            _take(session, booking, taken, host=host, now=now, is_import=is_import)
     return taken
 
 
@@ -114,7 +115,13 @@ def import_second_booking(
 
 
 def import_unclaimed(
-    session: Session, booking: Booking, *, host: str, now: datetime, detail: str | None = None
+    session: Session,
+    booking: Booking,
+    *,
+    host: str,
+    now: datetime,
+    detail: str | None = None,
+    is_import: bool = False,
 ) -> int | str:
     """An appointment for a booking found only there; its id, or the reason why none was made."""
     if is_uid_claimed_elsewhere(session, host, booking.uid, require_company_id()):
@@ -124,7 +131,7 @@ def import_unclaimed(
         return "not_our_service"
     if not booking.attendees:
         return "incomplete"
-    is_adopted = is_adopting(session)
+    is_adopted = is_import or is_adopting(session)
     state = SyncState.SYNCED if is_adopted else SyncState.ORPHANED_CALCOM
     try:
         # A webhook of the same booking may be quicker: the alias decides.
@@ -135,8 +142,10 @@ def import_unclaimed(
     except CustomerUnreachable:
         return "attendee_unreachable"
     if is_adopted:
+        _note_adoption(session, row, now)
+    if is_adopted and not is_import:
         _tell_of_adoption(session, row, now)
-    else:
+    elif not is_adopted:
         _flag(session, row, booking, detail, now)
     return row.id
 
@@ -187,11 +196,19 @@ def _holders_of_keys(session: Session, bookings: Sequence[Booking]) -> dict[uuid
     return dict(rows.all())
 
 
-def _take(session: Session, booking: Booking, taken: Taken, *, host: str, now: datetime) -> None:
-    made = import_unclaimed(session, booking, host=host, now=now)
+def _take(
+    session: Session,
+    booking: Booking,
+    taken: Taken,
+    *,
+    host: str,
+    now: datetime,
+    is_import: bool,
+) -> None:
+    made = import_unclaimed(session, booking, host=host, now=now, is_import=is_import)
     if isinstance(made, int):
         taken.imported.append((made, booking))
-        taken.flagged += not is_adopting(session)
+        taken.flagged += not (is_import or is_adopting(session))
     else:
         taken.skipped[made] += 1
 
@@ -209,9 +226,12 @@ def _flag(
     raise_finding(session, row, finding, now=now)
 
 
-def _tell_of_adoption(session: Session, row: Appointment, now: datetime) -> None:
+def _note_adoption(session: Session, row: Appointment, now: datetime) -> None:
     record_event(session, row.id, EventKind.ADOPTED, at=now, origin=Origin.CALCOM)
     record_event(session, row.id, EventKind.PUSH_BACK_SUPPRESSED, at=now, origin=Origin.CALCOM)
+
+
+def _tell_of_adoption(session: Session, row: Appointment, now: datetime) -> None:
     tell(
         session,
         NotificationType.BOOKING_ADOPTED,

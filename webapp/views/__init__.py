@@ -17,6 +17,7 @@ def register(app: Flask) -> None:
         formats,
         headers,
         health_words,
+        monitoring,
         notifications,
         outcomes,
         pages,
@@ -49,6 +50,7 @@ def register(app: Flask) -> None:
         suspicion,
         outcomes,
         settlements,
+        monitoring,
     ):
         part.register(app)
     _register_screens(app)
@@ -64,13 +66,18 @@ def _register_screens(app: Flask) -> None:
         calendar,
         changes,
         channels,
+        company_settings,
+        connection_settings,
+        customer_data,
         customers,
         deliveries,
         edits,
+        first_steps,
         guidance,
         incidents,
         invitations,
         login,
+        monitoring,
         notifications,
         overview,
         passwords,
@@ -87,6 +94,7 @@ def _register_screens(app: Flask) -> None:
         services,
         settings,
         settlements,
+        thresholds,
         tokens,
         verifications,
         wishes,
@@ -121,21 +129,27 @@ def _register_screens(app: Flask) -> None:
         service_forms,
         service_syncs,
         customers,
+        customer_data,
         people,
         invitations,
         passwords,
+        company_settings,
+        connection_settings,
+        first_steps,
         runs,
         incidents,
         audit,
+        monitoring,
+        thresholds,
     ):
         app.register_blueprint(screen.blueprint)
     _register_doors(app)
 
 
 def _register_doors(app: Flask) -> None:
-    from webapp.views import calcom_webhook, health
+    from webapp.views import calcom_webhook, health, metrics
     from webapp.views.api import appointments, changes, docs, entrance, lookups  # noqa: F401
     from webapp.views.phone import door as phone
 
-    for door in (calcom_webhook, phone, health, entrance, docs):
+    for door in (calcom_webhook, phone, health, metrics, entrance, docs):
         app.register_blueprint(door.blueprint)

@@ -36,6 +36,7 @@ DOORS = frozenset(
         "phone.receive",
         "health.live",
         "health.ready",
+        "metrics.show",
         "api_docs.document",
     }
 )

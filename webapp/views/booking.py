@@ -24,6 +24,7 @@ from webapp.views.appointment_list import matches_customer
 from webapp.views.appointments import company_services
 from webapp.views.changes import mention_second_hour
 from webapp.views.forms import BookingForm, refuse
+from webapp.views.free_times import FreeTimes, find_free_times
 from webapp.views.local_time import parse_day, parse_time
 from webapp.views.pages import render_page
 from webapp.views.wording import REFUSALS
@@ -49,6 +50,20 @@ def customers() -> ResponseReturnValue:
     return render_template(
         "booking/_customers.html", choices=_find_customers(text), text=text, chosen="new"
     )
+
+
+@blueprint.post("/new/free-times")
+@acting
+def free_times() -> ResponseReturnValue:
+    """What is free on the chosen day; nothing that was typed is lost, nothing is booked."""
+    form = _booking_form()
+    day = parse_day(form.day.data or "")
+    service = find_or_404(Service, id_or_404(form.service.data)) if form.service.data else None
+    free = find_free_times(service, day) if service and day else None
+    if htmx.is_htmx():
+        context = {"free": free, "asks_for": True, "chosen_slot": form.slot.data}
+        return render_template("booking/_free_times.html", **context)
+    return _render_new(form, free, asks_for=True)
 
 
 @blueprint.post("")
@@ -170,7 +185,7 @@ def _describe_service(service: Service) -> str:
     return words
 
 
-def _render_new(form: BookingForm) -> str:
+def _render_new(form: BookingForm, free: FreeTimes | None = None, *, asks_for: bool = False) -> str:
     text = request.values.get("q", "")
     chosen = form.customer.data or "new"
     return render_page(
@@ -179,6 +194,9 @@ def _render_new(form: BookingForm) -> str:
         text=text,
         chosen=chosen,
         choices=_find_customers(text) or _chosen_customer(chosen),
+        free=free,
+        asks_for=asks_for,
+        chosen_slot=form.slot.data,
     )
 
 

@@ -89,6 +89,8 @@ def create() -> ResponseReturnValue:
 @acting
 def edit(customer_id: int) -> ResponseReturnValue:
     customer = find_or_404(Customer, customer_id)
+    if customer.erased_at is not None:
+        return _say_erased(customer_id)
     return _render(CustomerForm(obj=customer), customer)
 
 
@@ -96,10 +98,17 @@ def edit(customer_id: int) -> ResponseReturnValue:
 @acting
 def update(customer_id: int) -> ResponseReturnValue:
     customer, form = find_or_404(Customer, customer_id), CustomerForm(request.form)
+    if customer.erased_at is not None:
+        return _say_erased(customer_id)
     if form.validate() and _save(form, customer) is not None:
         flash(_("Saved. Bookings on Cal.com keep what they were made with."), "success")
         return htmx.see_other(url_for(".show", customer_id=customer_id))
     return _render(form, find_or_404(Customer, customer_id)), 422
+
+
+def _say_erased(customer_id: int) -> ResponseReturnValue:
+    flash(_("This customer was erased."), "error")
+    return htmx.see_other(url_for(".show", customer_id=customer_id))
 
 
 def _save(form: CustomerForm, customer: Customer | None) -> int | None:

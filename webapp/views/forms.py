@@ -25,6 +25,7 @@ from webapp.models.company import FieldPolicy, UnclaimedPolicy
 from webapp.models.user import MIN_PASSWORD_LENGTH, Role
 from webapp.sync.customers import InvalidEmail, clean_email
 from webapp.views.access import company_zone
+from webapp.views.formats import instant_from
 from webapp.views.local_time import TimeDoesNotExist, instant_of, parse_day, parse_time
 
 LONGEST_NAME = 200
@@ -113,6 +114,17 @@ class BookingForm(TimeForm):
 
     def validate_guests(self, field: Field) -> None:
         _check_guests(field.data or "")
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """A free time that was chosen stands for day and time."""
+        chosen = instant_from(self.slot.data) if self.slot.data else None
+        if chosen is not None:
+            local = chosen.astimezone(company_zone())
+            self.day.data, self.time.data = f"{local:%Y-%m-%d}", f"{local:%H:%M}"
+        is_valid = bool(super().validate(extra_validators))
+        if chosen is not None and self.starts_at is not None:
+            self.starts_at = chosen
+        return is_valid
 
     @property
     def is_for_new_customer(self) -> bool:
@@ -322,7 +334,14 @@ class ConnectionForm(ConfirmedForm):
     base_url = StringField(
         _l("Address"), [_REQUIRED, _no_longer_than(LONGEST_ADDRESS)], filters=[_stripped]
     )
-    api_key = PasswordField(_l("API key"), [_no_longer_than(LONGEST_ADDRESS)], filters=[_stripped])
+    api_key = PasswordField(_l("API key"), [_no_longer_than(500)], filters=[_stripped])
+    webhook_secret = PasswordField(
+        _l("Webhook secret"), [_no_longer_than(500)], filters=[_stripped]
+    )
+
+    def validate_api_key(self, field: Field) -> None:
+        if field.data and not re.fullmatch(r"[!-~]+", field.data):
+            raise ValidationError(_l("A key holds no spaces and no letters with accents."))
 
 
 class PhoneForm(ConfirmedForm):

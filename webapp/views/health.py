@@ -9,9 +9,12 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from webapp import clock
 from webapp.application import ROOT, settings
 from webapp.extensions import db
+from webapp.insight.workers import count_living, living_workers
 from webapp.jobs.queues import connect_for_web
+from webapp.models.heartbeat import ProcessKind
 
 blueprint = Blueprint("health", __name__)
 
@@ -26,10 +29,12 @@ def live() -> ResponseReturnValue:
 def ready() -> ResponseReturnValue:
     """Each dependency with its state; 503 where pages can't be served.
 
-    Redis away is reported but doesn't make the web unready: pages and bookings go on without it.
+    Redis away, or nobody at work, is reported but doesn't make the web unready: pages and bookings
+    go on, and what waits is carried out later.
     """
     checks = {"database": _database(), "redis": _redis()}
     is_ready = checks["database"] == "ok"
+    checks |= _processes() if is_ready else {}
     return jsonify(status="ok" if is_ready else "unready", checks=checks), 200 if is_ready else 503
 
 
@@ -46,6 +51,16 @@ def _database() -> str:
 def _wanted_heads() -> set[str]:
     """What this version of the code was written for."""
     return set(ScriptDirectory(str(ROOT / "migrations")).get_heads())
+
+
+def _processes() -> dict[str, str]:
+    """Whether workers and scheduler have given a sign of life lately."""
+    living = living_workers(db.session(), clock.now())
+    db.session.rollback()
+    return {
+        f"{kind}s": "ok" if count_living(living, kind) else "none has given a sign of life lately"
+        for kind in ProcessKind
+    }
 
 
 def _redis() -> str:

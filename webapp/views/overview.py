@@ -26,8 +26,9 @@ from webapp.models.history import HistoryEvent
 from webapp.models.incident import Incident, open_incidents
 from webapp.models.run import Run, RunStatus, latest_finished_run, latest_run
 from webapp.models.tenancy import require_company_id
+from webapp.sync.first_steps import needs_first_steps
 from webapp.sync.pausing import waiting_changes
-from webapp.views.access import company_zone
+from webapp.views.access import company_zone, require_person
 from webapp.views.pages import count_unread, render_page
 from webapp.views.sparkline import draw
 
@@ -56,6 +57,7 @@ def show() -> ResponseReturnValue:
         is_broken=company.connection_state is ConnectionState.BROKEN,
         run=run,
         incidents=incidents,
+        needs_first_steps=require_person().is_admin and needs_first_steps(db.session()),
         activity=_latest_activity(),
         upcoming=_next_appointments(),
     )

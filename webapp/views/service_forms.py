@@ -132,7 +132,8 @@ def create_from_event_types() -> ResponseReturnValue:
         return _render_event_types(found), 422
     db.session.commit()
     _say_made(made)
-    return htmx.see_other(url_for("services.index"))
+    is_guide = request.form.get("back") == "guide"
+    return htmx.see_other(url_for("first_steps.show" if is_guide else "services.index"))
 
 
 def _say_made(made: int) -> None:

@@ -1,4 +1,4 @@
-"""The company's settings, to read: who we are to Cal.com. Of a secret only its end is shown."""
+"""The company's settings at a glance: who we are to Cal.com. Of a secret only its end is shown."""
 
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from webapp.models.company import Company, Secret
 from webapp.models.tenancy import require_company_id
 from webapp.models.vault import VaultError, fingerprint, last_four
 from webapp.sync.pausing import waiting_changes
+from webapp.sync.webhook_registration import first_delivery_since
 from webapp.views.access import admins_only
 from webapp.views.pages import render_page
 from webapp.views.wording import Badge
@@ -64,6 +65,8 @@ def show() -> ResponseReturnValue:
         traffic=traffic,
         circuits=CIRCUITS,
         waiting=waiting_changes(db.session()),
+        proven_at=company.webhook_registered_at
+        and first_delivery_since(db.session(), company.webhook_registered_at),
     )
 
 

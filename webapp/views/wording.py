@@ -65,6 +65,7 @@ ACTIONS: dict[Action, Button] = {
 NOTIFICATION_PAGES = {
     NotificationType.WEBHOOK_SILENT: "deliveries.index",
     NotificationType.VERIFICATION_UNTRUSTED: "incidents.index",
+    NotificationType.THRESHOLD_CROSSED: "monitoring.show",
 }
 """Where an item leads that is about no appointment; the overview where nothing is said."""
 
