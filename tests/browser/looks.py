@@ -155,7 +155,7 @@ def untranslated(english: set[str], german: set[str], data: str) -> list[str]:
 
 
 def _has_words(said: str) -> bool:
-    bare = re.sub(r"\S*[@/#_…]\S*|\d\S*", " ", said)
+    bare = re.sub(r"\S*[@/#_…]\S*|\d\S*|\b[A-Z]{3,}\b", " ", said)
     for known in sorted(_alike_in_both(), key=len, reverse=True):
         bare = re.sub(rf"(?<!\w){re.escape(known)}(?!\w)", " ", bare)
     return bool(re.search(r"[^\W\d_]{3,}", bare))

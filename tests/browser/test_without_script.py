@@ -42,9 +42,9 @@ def test_one_books_moves_and_cancels(page: Page) -> None:
     page.get_by_role("radio", name="New customer").check()
     page.get_by_label("Name", exact=True).fill("Ruth Rosen")
     page.get_by_role("textbox", name="E-mail").fill("ruth@example.org")
-    page.get_by_label("Service").select_option(label="Consultation, 30 min")
-    page.get_by_label("Date").fill("2031-01-07")
-    page.get_by_label("Time").fill("14:30")
+    page.get_by_role("main").get_by_label("Service").select_option(label="Consultation, 30 min")
+    page.get_by_role("main").get_by_label("Date").fill("2031-01-07")
+    page.get_by_role("textbox", name="Time").fill("14:30")
     page.get_by_role("button", name="Book appointment").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Ruth Rosen")
 
@@ -89,10 +89,10 @@ def test_one_does_it_to_many_after_a_preview(page: Page) -> None:
 def test_one_filters_and_reads_the_inbox(page: Page) -> None:
     page.goto("/reviews")
     page.get_by_text("Search and filter").click()
-    page.get_by_label("Customer").fill("nobody")
+    page.get_by_role("searchbox", name="Customer").fill("nobody")
     page.get_by_role("button", name="Filter", exact=True).click()
     expect(page.get_by_text("Nothing matches these filters")).to_be_visible()
-    expect(page.get_by_label("Customer")).to_have_value("nobody")
+    expect(page.get_by_role("searchbox", name="Customer")).to_have_value("nobody")
 
     page.goto("/notifications")
     page.get_by_role("button", name="Mark as read", exact=True).click()
