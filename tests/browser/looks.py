@@ -42,8 +42,8 @@ SETTLED = """async () => {
 TEXTS = """() => {
   const found = new Set();
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const aside =
-    "code, pre, kbd, time, script, template, datalist, [translate=no], [lang]:not(html)";
+  const aside = "code, pre, kbd, time, script, template, datalist, [translate=no],"
+    + " [lang]:not(html), a[href^='#type-']";
   for (let node = walk.nextNode(); node; node = walk.nextNode())
     if (!node.parentElement.closest(aside)) found.add(node.textContent);
   for (const each of document.querySelectorAll("[aria-label], [placeholder], [title], [alt]"))
