@@ -65,7 +65,7 @@ def upgrade() -> None:
     widen_services()
     widen_companies()
     make_access_links()
-    wall_off("access_links", "SELECT, INSERT, UPDATE")
+    wall_off("access_links", "SELECT, INSERT, UPDATE, DELETE")
     define_crossing(
         COMPANY_OF_LINK,
         "bigint",

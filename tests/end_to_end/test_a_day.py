@@ -190,3 +190,43 @@ def test_a_second_tab_that_was_logged_out_is_sent_to_the_login(enter: Enter) -> 
     second.wait_for_url(re.compile(r"/login"))
     expect(second.get_by_role("heading", level=1)).to_have_text("Anmelden")
     expect(second.locator("#verification, #cards")).to_have_count(0)
+
+
+def test_who_did_not_come_is_marked(demo: RunningDemo, enter: Enter) -> None:
+    [number] = demo.ask(
+        "SELECT id FROM appointments WHERE company_id = 1 AND status = 'confirmed'"
+        " AND calcom_sync_status = 'synced' AND ends_at < now() ORDER BY id LIMIT 1"
+    )
+    page = enter("manager")
+    page.goto(f"/appointments/{number}")
+    page.get_by_role("button", name="Als nicht erschienen markieren").click()
+    expect(page.locator("main")).to_contain_text("Nicht erschienen")
+    assert demo.ask("SELECT status FROM appointments WHERE id = %s", number) == ("no_show",)
+
+
+def test_a_service_is_pushed_to_its_event_type(demo: RunningDemo, enter: Enter) -> None:
+    number, event_type = demo.ask(
+        "SELECT id, calcom_event_type_id FROM services WHERE company_id = 1"
+        " AND name = 'Erstgespräch'"
+    )
+    before = patches(demo, event_type)
+    page = enter("admin")
+    page.goto(f"/services/{number}/edit")
+    page.locator("[name=buffer_after]").fill("10")
+    page.get_by_role("button", name="Speichern").click()
+    page.wait_for_url(f"**/services/{number}")
+    page.get_by_role("link", name="Cal.com Sync").click()
+    page.get_by_role("dialog").get_by_role("button", name="Jetzt synchronisieren").click()
+    page.locator("#service-sync").get_by_text("Synchronisiert").first.wait_for()
+    assert patches(demo, event_type) == before + 1
+    [status] = demo.ask("SELECT sync_status FROM services WHERE id = %s", number)
+    assert status == "synced"
+
+
+def patches(demo: RunningDemo, event_type: object) -> int:
+    """How often an event type was written to."""
+    calls = demo.cal.state(only="calls")["calls"]
+    return sum(
+        each["method"] == "PATCH" and each["path"].endswith(f"/event-types/{event_type}")
+        for each in calls
+    )

@@ -25,6 +25,7 @@ from webapp import clock
 from webapp.extensions import db
 from webapp.jobs import cleaning, schedule
 from webapp.jobs.queues import BULK, queue
+from webapp.models.access_link import LIVES, AccessLink, LinkKind
 from webapp.models.bulk import BulkAction, BulkItem
 from webapp.models.company import Company
 from webapp.models.crossing import prune_history
@@ -39,9 +40,10 @@ from webapp.models.remote_change import RemoteChange, RemoteChangeKind
 from webapp.models.run import PeriodicSlot, Run, RunScope
 from webapp.models.sending import Pace, Sending, SendingStatus
 from webapp.models.tenancy import as_company
+from webapp.models.user import Role
 from webapp.settings import Settings
 from webapp.sync.phone.memory import KEPT as PHONE_ANSWERS_KEPT
-from webapp.sync.retention import SLOTS_KEPT
+from webapp.sync.retention import LINKS_KEPT, SLOTS_KEPT
 
 _numbers = itertools.count(1)
 
@@ -156,6 +158,21 @@ def idempotency_key(tenant: Tenant, _person: Person, at: datetime) -> None:
     )
 
 
+def access_link(tenant: Tenant, _person: Person, at: datetime) -> None:
+    email = f"guest{next(_numbers)}@example.org"
+    add(
+        tenant,
+        AccessLink(
+            kind=LinkKind.INVITATION,
+            role=Role.STAFF,
+            email=email,
+            email_folded=email,
+            created_at=at - LIVES[LinkKind.INVITATION],
+            expires_at=at,
+        ),
+    )
+
+
 def slot(tenant: Tenant, _person: Person, at: datetime) -> None:
     add(tenant, PeriodicSlot(company_id=tenant.id, task="delta", slot=f"{at}", taken_at=at))
 
@@ -171,9 +188,14 @@ KINDS: dict[str, tuple[Make, Any, str]] = {
     "bulk_actions": (bulk_action, BulkAction, "keep_bulk_actions_days"),
     "phone_answers": (phone_answer, PhoneAnswer, ""),
     "idempotency_keys": (idempotency_key, IdempotencyKey, ""),
+    "access_links": (access_link, AccessLink, ""),
     "periodic_slots": (slot, PeriodicSlot, ""),
 }
-CONSTANT = {"phone_answers": PHONE_ANSWERS_KEPT, "periodic_slots": SLOTS_KEPT}
+CONSTANT = {
+    "phone_answers": PHONE_ANSWERS_KEPT,
+    "access_links": LINKS_KEPT,
+    "periodic_slots": SLOTS_KEPT,
+}
 
 
 def kept(name: str, settings: Settings) -> timedelta:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.orm import Session
 
+from webapp.models.access_link import AccessLink
 from webapp.models.bulk import BulkAction
 from webapp.models.crossing import prune_history
 from webapp.models.delivery import delete_deliveries_before
@@ -28,6 +29,8 @@ from webapp.sync.phone.memory import KEPT as PHONE_ANSWERS_KEPT
 
 SLOTS_KEPT = timedelta(days=30)
 """Far longer than any slot lasts."""
+LINKS_KEPT = timedelta(days=90)
+"""Long after none of them lets anybody in; the audit log tells of them for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ def kinds(retention: Retention) -> dict[str, tuple[timedelta, Forget]]:
         "evidence": (retention.evidence, _evidence),
         "phone_answers": (PHONE_ANSWERS_KEPT, _phone_answers),
         "idempotency_keys": (retention.idempotency_keys, _idempotency_keys),
+        "access_links": (LINKS_KEPT, _access_links),
         "periodic_slots": (SLOTS_KEPT, _periodic_slots),
     }
 
@@ -180,6 +184,14 @@ def _idempotency_keys(session: Session, before: datetime, most: int) -> int:
         IdempotencyKey.company_id == require_company_id(), IdempotencyKey.created_at < before
     )
     return _delete(session, IdempotencyKey, old, most)
+
+
+def _access_links(session: Session, before: datetime, most: int) -> int:
+    """Invitations and links for a password, with the addresses they name."""
+    old = select(AccessLink.id).where(
+        AccessLink.company_id == require_company_id(), AccessLink.expires_at < before
+    )
+    return _delete(session, AccessLink, old, most)
 
 
 def _periodic_slots(session: Session, before: datetime, most: int) -> int:
