@@ -177,7 +177,7 @@ def test_a_customer_is_found_while_typing_and_booked(
     page.get_by_label("Find a customer on file").press_sequentially("ruth")
     page.get_by_text("Ruth Rosen").click()
     expect(page.locator(".new-customer")).to_be_hidden()
-    page.get_by_label("Service").select_option(label="Consultation, 30 min")
+    page.get_by_label("Service", exact=True).select_option(label="Consultation, 30 min")
     page.get_by_label("Date").fill("2031-01-07")
     page.get_by_label("Time").fill("14:30")
     page.get_by_role("button", name="Book appointment").click()

@@ -55,6 +55,11 @@ def find(html: str, tag: str, **attributes: str) -> list[Element]:
     ]
 
 
+def bars(html: str) -> list[Element]:
+    """The progress bars of what a page shows; the frame's own says that a request is under way."""
+    return [each for each in find(html, "progress") if each.attributes.get("id") != "busy"]
+
+
 def by_id(html: str, id_: str) -> Element | None:
     """The element with an id."""
     return next((each for each in read(html) if each.attributes.get("id") == id_), None)

@@ -20,7 +20,7 @@ from tests.factories import (
 )
 from tests.views.conftest import Visitor
 from tests.views.counting import count_statements
-from tests.views.markup import by_id, find, words
+from tests.views.markup import bars, by_id, find, words
 from webapp import clock
 from webapp.models.discrepancy import Action, DiscrepancyType
 from webapp.models.notification import NotificationType
@@ -176,7 +176,7 @@ def test_progress_is_shown_without_script_and_watched_with_it(
             text("UPDATE bulk_items SET status = 'settled', finished_at = now() WHERE id = 1")
         )
     page = at_staff.page(f"/bulk-actions/{bulk}")
-    [bar] = find(page, "progress")
+    [bar] = bars(page)
     assert (bar.attributes["value"], bar.attributes["max"]) == ("1", "3")
     address = f"/bulk-actions/{bulk}/progress?poll="
     progress = by_id(at_staff.get(address, htmx=True).text, "progress")

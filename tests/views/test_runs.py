@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 from tests.factories import Person, Tenant, make_run
 from tests.views.conftest import Visitor
 from tests.views.counting import count_statements
-from tests.views.markup import by_id, find, words
+from tests.views.markup import bars, by_id, find, words
 from webapp import clock
 from webapp.models.run import RunPhase, RunScope, RunStatus
 
@@ -128,7 +128,7 @@ def test_a_running_one_shows_how_far_it_is_and_asks_again_until_it_is_over(
         at_staff.page(f"/runs/{run}"),
         at_staff.get(f"/runs/{run}/progress?poll=", htmx=True).text,
     ):
-        [bar] = find(html, "progress")
+        [bar] = bars(html)
         assert (bar.attributes["value"], bar.attributes["max"]) == ("120", "200")
         root = by_id(html, "run")
         assert root is not None
@@ -142,14 +142,14 @@ def test_a_running_one_shows_how_far_it_is_and_asks_again_until_it_is_over(
     assert root is not None
     assert "hx-trigger" not in root.attributes
     assert root.attributes["data-announce"] == "Done"
-    assert not find(html, "progress")
+    assert not bars(html)
 
 
 def test_what_came_new_meanwhile_does_not_overfill_the_bar(
     at_staff: Visitor, make: Make, company: Tenant
 ) -> None:
     run = make(make_run, company, is_running=True, expected_count=10, compared_count=12)
-    [bar] = find(at_staff.page(f"/runs/{run}"), "progress")
+    [bar] = bars(at_staff.page(f"/runs/{run}"))
     assert bar.attributes["value"] == "10"
 
 

@@ -36,6 +36,12 @@ CAUSES: dict[str, LazyString] = {
     "HTTP_422": _l("A phone number without country code, or an event type without a host."),
     "HTTP_4XX": _l("Something that Cal.com says no to and that Lockstep has no word for."),
     "NO_EVENT_TYPE": _l("The service was made here and never tied to Cal.com."),
+    "NOT_OUR_EVENT_TYPE": _l(
+        "The event type belongs to somebody else on Cal.com, or the API key was changed to another"
+        " account's."
+    ),
+    "NOT_BINDABLE": _l("The event type was given seats or made recurring on Cal.com."),
+    "QUEUE_AWAY": _l("Redis, which hands work to the workers, is down or overloaded."),
     "PROTOCOL": _l("Cal.com has a new version, or the address leads to something else."),
     "ORPHANED_LOCAL": _l(
         "The booking was deleted on Cal.com, its host or event type was, or it never got there."

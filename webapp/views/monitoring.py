@@ -153,13 +153,13 @@ def _service_names(report: Report) -> dict[int, str]:
 
 
 def register(app: Flask) -> None:
-    app.add_template_filter(percent)
+    app.add_template_filter(tenths)
     app.add_template_filter(seconds)
     app.add_template_filter(success_share)
 
 
-def percent(share: float | None) -> str:
-    """`99.8 %`; a dash where there is nothing to say."""
+def tenths(share: float | None) -> str:
+    """`99.8 %` out of 0.998; a dash where there is nothing to say."""
     return "–" if share is None else f"{format_decimal(round(100 * share, 1))}\u00a0%"
 
 

@@ -4,7 +4,7 @@ its own, and under htmx the list inside the command palette."""
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from flask import Blueprint, current_app, render_template, request, url_for
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
@@ -56,6 +56,9 @@ PAGES = (
     Page("services.index", _l("Services"), "briefcase"),
     Page("deliveries.index", _l("Deliveries"), "webhook"),
     Page("runs.index", _l("Verifications"), "shield-check"),
+    Page("monitoring.show", _l("Monitoring"), "activity"),
+    Page("audit.index", _l("Audit log"), "shield-check", lambda person: person.may_act),
+    Page("customers.index", _l("Customers"), "address-book"),
     Page("saved_views.index", _l("Saved views"), "bookmark"),
     Page("guidance.errors", _l("Error codes"), "help"),
     Page("settings.show", _l("Settings"), "settings", lambda person: person.is_admin),
@@ -121,14 +124,8 @@ def _find_customers(text: str) -> list[Customer]:
 
 def _of_customer(customer: Customer) -> Result:
     reached = " · ".join(filter(None, (customer.email, customer.phone)))
-    return Result(customer.name, reached, "user", _address_of(customer))
-
-
-def _address_of(customer: Customer) -> str:
-    """The customer's page where there is one, else their appointments."""
-    if "customers.show" in current_app.view_functions:
-        return url_for("customers.show", customer_id=customer.id)
-    return url_for("appointments.index", period="all", text=customer.email or customer.phone)
+    address = url_for("customers.show", customer_id=customer.id)
+    return Result(customer.name, reached, "user", address)
 
 
 def _find_appointments(text: str, customer_ids: list[int]) -> list[Result]:
@@ -192,11 +189,5 @@ def _find_services(text: str) -> list[Result]:
 
 def _of_service(service: Service) -> Result:
     length = _("%(minutes)s min", minutes=service.duration_minutes)
-    return Result(service.name, length, "briefcase", _address_of_service(service))
-
-
-def _address_of_service(service: Service) -> str:
-    """The service's page where there is one, else the list of all."""
-    if "services.show" in current_app.view_functions:
-        return url_for("services.show", service_id=service.id)
-    return url_for("services.index")
+    address = url_for("services.show", service_id=service.id)
+    return Result(service.name, length, "briefcase", address)
