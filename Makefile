@@ -124,6 +124,10 @@ bench-webhook: $(VENV)/dev.stamp ## the webhook's rate and latency beside one IN
 bench-monitoring: $(VENV)/dev.stamp ## the monitoring page over 10,000 and 1,000,000 history rows
 	@exec $(PY) -m benchmarks.monitoring $(ARGS)
 
+.PHONY: bench-pages
+bench-pages: $(VENV)/dev.stamp ## the day's pages with 1,000,000 appointments, and a small company's beside them
+	@exec $(PY) -m benchmarks.pages $(ARGS)
+
 .PHONY: run
 run: $(VENV)/demo.stamp ## the web server alone, with your settings or else the demo's
 	@exec $(SETTINGS) gunicorn --bind 127.0.0.1:$(PORT) --workers 2 --threads 4 \

@@ -26,6 +26,7 @@ from flask import Flask, request
 from flask_migrate import upgrade
 from sqlalchemy import create_engine, text
 
+from benchmarks.house import settings_for
 from webapp import clock, create_app
 from webapp.calcom.signatures import sign
 from webapp.embedded import Servers, running_servers
@@ -38,7 +39,6 @@ from webapp.views.access import DOORS
 
 TOKEN = "bench"
 SECRET = "a secret as long as those that are made for companies"
-KEYS = "1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 TARGET_RATIO = 0.5
 TARGET_P99_MS = 50.0
 
@@ -215,22 +215,10 @@ def _plain() -> Request:
 def _running(folder: Path) -> Iterator[int]:
     """Servers, a company, gunicorn; the port it answers on."""
     with running_servers(folder) as servers:
-        environment = _environment(servers)
+        environment = settings_for(servers)
         os.environ.update(environment)
         _prepare(servers)
         yield from _gunicorn(folder, environment)
-
-
-def _environment(servers: Servers) -> dict[str, str]:
-    return {
-        "DATABASE_URL": servers.database_url,
-        "DATABASE_OWNER_URL": servers.database_owner_url,
-        "REDIS_URL": servers.redis_url,
-        "SECRET_KEY": "a secret for the benchmark only, long enough",
-        "ENCRYPTION_KEYS": KEYS,
-        "SESSION_COOKIE_SECURE": "false",
-        "LOG_LEVEL": "WARNING",
-    }
 
 
 def _prepare(servers: Servers) -> None:
