@@ -53,7 +53,7 @@ def test_the_main_job_needs_no_mouse(
     tab_to(page, page.locator("input[name=customer]:checked"))
     page.keyboard.press("ArrowUp")
     expect(page.get_by_role("radio", name="Ruth Rosen")).to_be_checked()
-    tab_to(page, page.get_by_label("Service"))
+    tab_to(page, page.get_by_label("Service", exact=True))
     page.keyboard.type("Consultation")
     tab_to(page, page.get_by_label("Date"))
     page.keyboard.type("01072031")

@@ -23,7 +23,7 @@ from webapp import create_app
 from webapp.embedded import Postgres, Redis, running_postgres, running_redis
 from webapp.jobs.queues import enqueue_push
 from webapp.sandbox.server import RunningSandbox
-from webapp.settings import load_settings
+from webapp.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 PUSHES = 200
@@ -146,6 +146,14 @@ class Rush:
 
     def in_flight(self) -> int:
         return self._count("status = 'in_flight'")
+
+    def begun_within(self, seconds: float) -> int:
+        """How many of those in flight were claimed so lately."""
+        lease = float(Settings.model_fields["push_lease_seconds"].default)
+        return self._count(
+            "status = 'in_flight' AND lease_until > now() + make_interval(secs => %s)",
+            lease - seconds,
+        )
 
     def held_longest(self, ids: list[int]) -> int:
         """How many of these intents aren't done yet."""

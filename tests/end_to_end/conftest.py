@@ -118,6 +118,8 @@ def demo() -> Iterator[RunningDemo]:
                 "DEMO_DIR": str(folder),
                 "PORT": str(port),
                 "SANDBOX_PORT": str(sandbox_port),
+                # These tests log in far more often than a person does.
+                "LOGIN_ATTEMPTS_PER_MINUTE": "100",
                 "SMTP_URL": f"smtp-plain://127.0.0.1:{mail_port}",
             },
             stdout=subprocess.PIPE,

@@ -167,7 +167,7 @@ def test_staff_read_the_inbox_and_may_not_act(demo: RunningDemo, enter: Enter) -
     expect(page.get_by_role("link", name="Neuer Termin")).to_have_count(0)
     page.get_by_role("link", name="Posteingang").click()
     page.get_by_role("heading", name="Posteingang", level=1).wait_for()
-    page.get_by_role("link", name="Prüfliste").click()
+    page.get_by_role("link", name="Prüfliste", exact=True).click()
     expect(page.locator("tr[id^=review-]").first).to_be_visible()
     expect(page.locator("tr[id^=review-] button, tr[id^=review-] a.btn")).to_have_count(0)
     for forbidden in ("/appointments/new", "/settings"):
@@ -217,10 +217,10 @@ def test_a_service_is_pushed_to_its_event_type(demo: RunningDemo, enter: Enter) 
     page.wait_for_url(f"**/services/{number}")
     page.get_by_role("link", name="Cal.com Sync").click()
     page.get_by_role("dialog").get_by_role("button", name="Jetzt synchronisieren").click()
-    page.locator("#service-sync").get_by_text("Synchronisiert").first.wait_for()
+    state = page.locator("#service-sync").get_by_text("Synchronisiert", exact=True)
+    state.wait_for()
     assert patches(demo, event_type) == before + 1
-    [status] = demo.ask("SELECT sync_status FROM services WHERE id = %s", number)
-    assert status == "synced"
+    assert demo.ask("SELECT sync_status FROM services WHERE id = %s", number) == ("synced",)
 
 
 def patches(demo: RunningDemo, event_type: object) -> int:
