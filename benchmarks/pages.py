@@ -42,16 +42,16 @@ PAGES = {
 CUSTOMERS = text(
     """
     INSERT INTO customers (company_id, name, name_folded, email, email_folded,
-        time_zone, created_at)
+        time_zone, language, created_at)
     SELECT :company, 'Person ' || i, 'person ' || i, 'person' || i || '@example.org',
-           'person' || i || '@example.org', 'Europe/Berlin', now()
+           'person' || i || '@example.org', 'Europe/Berlin', 'de', now()
       FROM generate_series(1, CAST(:number AS int) / 20) i
     """
 )
 APPOINTMENTS = text(
     """
     WITH customer AS (SELECT min(id) AS first, count(*) AS number FROM customers
-                       WHERE company_id = :company)
+                       WHERE company_id = :company AND name LIKE 'Person %')
     INSERT INTO appointments (company_id, customer_id, service_id, starts_at, ends_at, status,
         notes, guests, created_at, created_by_origin, calcom_sync_status, sync_attempt_count,
         sync_verified_at, requires_manual_review, manual_review_flagged_at, sync_origin, sync_key)
