@@ -1,8 +1,9 @@
 """Figures counted in advance: idempotent, catching up, late data, percentiles, nobody else's."""
 
 import random
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import func, select
@@ -13,10 +14,11 @@ from webapp.extensions import db
 from webapp.insight.rollup import GROWTH, bin_of, percentile, seconds_of
 from webapp.jobs.rollup import roll_up
 from webapp.models.appointment import Origin
+from webapp.models.company import Company
 from webapp.models.discrepancy import Discrepancy, Resolution
 from webapp.models.history import EventKind, record_event
 from webapp.models.intent import Intent, IntentKind, IntentStatus
-from webapp.models.rollup import FINE_SECONDS, HOUR_SECONDS, Rollup
+from webapp.models.rollup import DAY_SECONDS, FINE_SECONDS, HOUR_SECONDS, Rollup
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
 
@@ -116,6 +118,31 @@ def test_fine_stretches_add_up_to_hours(company: Tenant) -> None:
         assert figures(company, figure) == figures(company, figure, FINE_SECONDS)
 
 
+def test_hours_add_up_to_the_companys_days(company: Tenant) -> None:
+    for _ in range(3):
+        clock.advance(timedelta(days=1))
+        something_of_everything(company)
+        roll_up(company.id, company.id)
+    for figure in ("created", "push", "latency", "found", "coverage"):
+        assert figures(company, figure) == figures(company, figure, DAY_SECONDS)
+    days = {row[0] for row in rows(company, DAY_SECONDS)}
+    assert len(days) == 3
+    assert {day.astimezone(ZoneInfo("Europe/Berlin")).time() for day in days} == {time.min}
+
+
+def test_days_follow_the_company_to_another_zone(company: Tenant) -> None:
+    something_of_everything(company)
+    roll_up(company.id, company.id)
+    with as_company(company.id):
+        db.session.get_one(Company, company.id).time_zone = "America/New_York"
+        db.session.commit()
+    clock.advance(timedelta(days=5))
+    roll_up(company.id, company.id)
+    days = {row[0] for row in rows(company, DAY_SECONDS)}
+    assert {day.astimezone(ZoneInfo("America/New_York")).time() for day in days} == {time.min}
+    assert figures(company, "push", DAY_SECONDS) == {"pushed": 1, "push_failed": 1}
+
+
 def test_what_came_in_a_stop_is_caught_up(company: Tenant) -> None:
     something_of_everything(company)
     roll_up(company.id, company.id)
@@ -141,6 +168,7 @@ def test_an_appointment_that_succeeds_later_counts_where_it_was_made(company: Te
         db.session.commit()
     roll_up(company.id, company.id)
     assert figures(company, "created") == {"admin/synced": 1}
+    assert figures(company, "created", DAY_SECONDS) == {"admin/synced": 1}
 
 
 def test_settling_is_counted_by_who_did_it(company: Tenant, admin: Any) -> None:

@@ -13,13 +13,12 @@ from sqlalchemy.orm import Session
 from webapp.insight.rollup import floor, percentile
 from webapp.insight.stats import start_of_day
 from webapp.models.appointment import Origin
-from webapp.models.rollup import FINE_SECONDS, HOUR_SECONDS
+from webapp.models.rollup import DAY_SECONDS, FINE_SECONDS, HOUR_SECONDS
 from webapp.models.tenancy import require_company_id
 
 OURS = ("retell", "admin", "api", "system")
 OUTCOMES = ("synced", "waiting", "failed")
 ORPHANS = ("orphaned_local", "orphaned_calcom")
-DAY_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ WINDOWS: dict[str, Window] = {
     "1h": Window(timedelta(hours=1), FINE_SECONDS, FINE_SECONDS),
     "24h": Window(timedelta(hours=24), HOUR_SECONDS, HOUR_SECONDS),
     "7d": Window(timedelta(days=7), HOUR_SECONDS, 6 * HOUR_SECONDS),
-    "30d": Window(timedelta(days=30), HOUR_SECONDS, DAY_SECONDS),
+    "30d": Window(timedelta(days=30), DAY_SECONDS, DAY_SECONDS),
 }
 """By their name in the address. Points of a day are the company's days."""
 

@@ -1,9 +1,10 @@
-"""Counting a company's figures in advance, in stretches of five minutes and of an hour.
+"""Counting a company's figures in advance, in stretches of five minutes, an hour and a day.
 
 A stretch is always counted whole and anew from the rows themselves, so counting twice changes
 nothing. Each time the stretches of the last two hours are counted again, for rows that came late;
 so are those in which an appointment was made that something has happened to since. Once a day the
 last three days are. After a stop it goes on where it was; what is older than 31 days isn't counted.
+Days are the company's, added up from hours.
 
 Times are kept as histograms whose bins grow by 10 %: they can be added up, and a percentile read
 from them is off by at most 5 % (between 10 ms and 11 days; beyond, it is the nearest end).
@@ -12,19 +13,25 @@ from them is off by at most 5 % (between 10 ms and 11 days; beyond, it is the ne
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
-from webapp.insight.rollup_sources import COHORT, SOURCES, TOUCHED
-from webapp.models.rollup import FINE_SECONDS, HOUR_SECONDS, Rollup
+from webapp.insight.rollup_sources import COHORT, DAYS, DAYS_OF_ANOTHER_ZONE, SOURCES, TOUCHED
+from webapp.insight.stats import start_of_day
+from webapp.models.rollup import DAY_SECONDS, FINE_SECONDS, HOUR_SECONDS, Rollup
 from webapp.models.tenancy import require_company_id
 
 LATE = timedelta(hours=2)
 LATER = timedelta(days=3)
 REACH = {FINE_SECONDS: timedelta(hours=26), HOUR_SECONDS: timedelta(days=31)}
 """How far back stretches are counted at all, and fine ones kept."""
-KEPT = {FINE_SECONDS: timedelta(days=2), HOUR_SECONDS: timedelta(days=400)}
+KEPT = {
+    FINE_SECONDS: timedelta(days=2),
+    HOUR_SECONDS: timedelta(days=400),
+    DAY_SECONDS: timedelta(days=400),
+}
 AT_ONCE = timedelta(days=1)
 
 LEAST_SECONDS = 0.01
@@ -98,13 +105,14 @@ def count_part(session: Session, length: int, since: datetime, now: datetime) ->
         session.execute(text(source), parameters)
 
 
-def count_touched(session: Session, length: int, now: datetime) -> None:
-    """Count the success of appointments made earlier anew, where something has happened to one."""
+def count_touched(session: Session, length: int, now: datetime) -> list[datetime]:
+    """Count the success of appointments made earlier anew, where something has happened to one;
+    returns the stretches."""
     _lock(session)
     parameters = _parameters(length) | {"touched": now - LATE, "least": now - REACH[length]}
     stretches = list(session.scalars(text(TOUCHED), parameters))
     if not stretches:
-        return
+        return []
     session.execute(
         delete(Rollup)
         .where(
@@ -118,6 +126,27 @@ def count_touched(session: Session, length: int, now: datetime) -> None:
     for begins in stretches:
         ends = begins + timedelta(seconds=length)
         session.execute(text(COHORT), _parameters(length) | {"since": begins, "until": ends})
+    return stretches
+
+
+def sum_days(session: Session, since: datetime, now: datetime, zone: ZoneInfo) -> None:
+    """Add hours up to the company's days, from the day that `since` is in on; all of them where the
+    company's clock has moved to another zone."""
+    _lock(session)
+    known = {"company": require_company_id(), "day": DAY_SECONDS, "zone": str(zone)}
+    if session.scalar(text(DAYS_OF_ANOTHER_ZONE), known):
+        since = now - KEPT[DAY_SECONDS]
+    first = start_of_day(since.astimezone(zone).date(), zone)
+    session.execute(
+        delete(Rollup)
+        .where(
+            Rollup.company_id == require_company_id(),
+            Rollup.length_seconds == DAY_SECONDS,
+            Rollup.begins_at >= first,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(text(DAYS), known | {"hour": HOUR_SECONDS, "first": first})
 
 
 def forget_old(session: Session, length: int, now: datetime) -> None:

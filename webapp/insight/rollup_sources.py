@@ -179,3 +179,13 @@ SOURCES = (
     _timed(_INBOX, "inbox"),
     _timed(_SENDING, "sending"),
 )
+
+DAYS = f"""{_INSERT}
+    SELECT :company, :day, date_trunc('day', begins_at, :zone), figure, key, sum(count),
+           sum(total), max(peak)
+      FROM rollups
+     WHERE company_id = :company AND length_seconds = :hour AND begins_at >= :first
+     GROUP BY 3, 4, 5"""  # noqa: S608
+DAYS_OF_ANOTHER_ZONE = """
+    SELECT EXISTS (SELECT FROM rollups WHERE company_id = :company AND length_seconds = :day
+                      AND begins_at <> date_trunc('day', begins_at, :zone))"""

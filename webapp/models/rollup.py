@@ -12,6 +12,8 @@ from webapp.extensions import Base
 
 FINE_SECONDS: Final = 300
 HOUR_SECONDS: Final = 3600
+DAY_SECONDS: Final = 86_400
+"""Stands for a day of the company's, however long the clocks make it."""
 
 
 class Rollup(Base):
