@@ -88,6 +88,18 @@ class RunningDemo:
         )
         return sent, here
 
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """One of the operator's commands, with the demo's settings, as `make flask` runs it."""
+        with_settings = [sys.executable, "-m", "webapp.supervisor", "with"]
+        return subprocess.run(
+            [*with_settings, sys.executable, "-m", "flask", "--app", "webapp", *words],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "DEMO_DIR": str(self.folder)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     def processes(self, word: str) -> list[psutil.Process]:
         """The demo's processes whose command line has the word."""
         found = []

@@ -57,6 +57,13 @@ def test_the_sample_data_was_lived_through_the_engine(demo: RunningDemo) -> None
     assert {"synced", "failed", "orphaned_local"} <= set(states[0])  # type: ignore[call-overload]
 
 
+@pytest.mark.long
+def test_the_doctor_finds_the_demo_sound(demo: RunningDemo) -> None:
+    done = demo.command("doctor")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.endswith("sound\n")
+
+
 def test_an_appointment_goes_all_the_way(demo: RunningDemo, admin: Person) -> None:
     email = f"e2e{time.time_ns()}@example.org"
     badge = admin.badge()
