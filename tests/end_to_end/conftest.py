@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -76,6 +76,18 @@ class RunningDemo:
             "SELECT calcom_sync_status, status, calcom_v2_booking_id FROM appointments"
             " WHERE id = %s",
             appointment_id,
+        )
+
+    def changes(self, appointment_ids: Sequence[int]) -> object:
+        """What was to be carried for these appointments, how far each is, and every try."""
+        return self.ask(
+            "SELECT array_agg(concat_ws(' ', i.appointment_id, i.kind, i.status, i.attempt_count,"
+            " 'due', i.due_at::time, 'until', i.lease_until::time, 'tries', (SELECT"
+            " string_agg(concat_ws(' ', a.started_at::time, a.finished_at::time, a.operations,"
+            " a.outcome), '; ')"
+            " FROM attempts a WHERE a.intent_id = i.id), 'now', now()::time))"
+            " FROM intents i WHERE i.appointment_id = ANY(%s)",
+            list(appointment_ids),
         )
 
     def deliveries(self, uid: str) -> object:

@@ -183,7 +183,9 @@ def test_killed_workers_lose_no_change_and_mail_nobody_twice(
         booked = [admin.book(far_ahead(21 + day), email=email) for day in range(4)]
         for process in demo.processes("worker.py"):
             process.kill()
-        assert within(60, lambda: all(is_synced(demo, each) for each in booked))
+        assert within(60, lambda: all(is_synced(demo, each) for each in booked)), demo.changes(
+            booked
+        )
     finally:
         demo.cal.heal()
     assert mails_to(demo, email) == ["created"] * 4
