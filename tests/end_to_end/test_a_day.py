@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.processes,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("demo"),
+    pytest.mark.xdist_group("real processes"),
 ]
 
 GRACE_SECONDS = 1.5

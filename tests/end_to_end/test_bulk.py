@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.processes,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("demo"),
+    pytest.mark.xdist_group("real processes"),
 ]
 
 MANY = 200

@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.processes,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("demo"),
+    pytest.mark.xdist_group("real processes"),
 ]
 
 KEPT = ROOT / "docs" / "guide" / "images"

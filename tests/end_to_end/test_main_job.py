@@ -13,7 +13,7 @@ from tests.end_to_end.person import BERLIN, Person, within
 pytestmark = [
     pytest.mark.processes,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("demo"),
+    pytest.mark.xdist_group("real processes"),
 ]
 
 

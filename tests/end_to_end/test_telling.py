@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.processes,
     pytest.mark.long,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("demo"),
+    pytest.mark.xdist_group("real processes"),
 ]
 
 
