@@ -11,6 +11,7 @@ from webapp import clock
 from webapp.extensions import db
 from webapp.insight.workers import LIVING, count_living, living_workers, silent_workers
 from webapp.jobs.heartbeats import Heart
+from webapp.jobs.measures import living_by_kind
 from webapp.models.heartbeat import KEPT, ProcessKind
 
 ANEW = timedelta(seconds=1)
@@ -23,6 +24,24 @@ def _no_pause_between_beats(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def living() -> list[str]:
     return [each.name for each in living_workers(db.session(), clock.now())]
+
+
+def test_readiness_tells_of_them(engine: Flask) -> None:
+    client = engine.test_client()
+    nobody = client.get("/readyz").json
+    Heart(ProcessKind.WORKER, ("people",)).beat()
+    somebody = client.get("/readyz").json
+    assert nobody is not None
+    assert somebody is not None
+    assert nobody["checks"]["workers"] == "none has given a sign of life lately"
+    assert somebody["checks"]["workers"] == "ok"
+    assert somebody["checks"]["schedulers"] == "none has given a sign of life lately"
+
+
+def test_the_measures_count_them(engine: Flask) -> None:
+    assert living_by_kind(clock.now()) == {}
+    Heart(ProcessKind.WORKER, ("people",)).beat()
+    assert living_by_kind(clock.now()) == {"worker": 1}
 
 
 def silent() -> list[str]:

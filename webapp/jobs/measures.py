@@ -53,9 +53,9 @@ def due_by_kind(at: datetime) -> Counter[str]:
 
 
 def living_by_kind(now: datetime) -> Counter[str]:
-    living = living_workers(db.session(), now)
+    kinds = Counter(each.kind.value for each in living_workers(db.session(), now))
     db.session.rollback()
-    return Counter(each.kind.value for each in living)
+    return kinds
 
 
 def measure_companies(now: datetime) -> list[CompanyMeasures]:

@@ -56,11 +56,12 @@ def _wanted_heads() -> set[str]:
 def _processes() -> dict[str, str]:
     """Whether workers and scheduler have given a sign of life lately."""
     living = living_workers(db.session(), clock.now())
-    db.session.rollback()
-    return {
+    said = {
         f"{kind}s": "ok" if count_living(living, kind) else "none has given a sign of life lately"
         for kind in ProcessKind
     }
+    db.session.rollback()
+    return said
 
 
 def _redis() -> str:
