@@ -27,7 +27,7 @@
   // A question that was answered closes; one with an error in it stays.
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, xhr, requestConfig } = event.detail;
-    if (xhr.status < 400 && requestConfig.verb === "post" && byId("dialog")?.contains(elt)) byId("dialog").close();
+    if (xhr.status < 400 && requestConfig.verb === "post" && elt.matches("#dialog form")) byId("dialog").close();
   });
   document.addEventListener("click", (event) => {
     const dialog = byId("dialog");

@@ -37,10 +37,10 @@ class Cal:
 
     def __init__(self, url: str, account: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=30)
-        self._account = account
+        self.account = account
 
     def state(self, **query: str) -> Any:
-        return self._get("/_sandbox/state", account=self._account, **query)
+        return self._get("/_sandbox/state", account=self.account, **query)
 
     def bookings(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.state(only="bookings")["bookings"]
@@ -68,7 +68,7 @@ class Cal:
         self.put(
             "webhooks",
             {
-                "account": self._account,
+                "account": self.account,
                 "subscriberUrl": address,
                 "triggers": [*triggers, "BOOKING_NO_SHOW_UPDATED"],
                 "secret": secret,

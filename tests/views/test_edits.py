@@ -116,6 +116,35 @@ def test_a_confirmation_holds_for_what_was_asked_only(
     assert wishes(owner_engine) == []
 
 
+def test_what_a_colleague_wrote_meanwhile_is_not_overwritten_unseen(
+    at_manager: Visitor, booked: int, owner_engine: Engine
+) -> None:
+    mine = fields(at_manager.page(f"/appointments/{booked}/edits")) | {"notes": "Mine"}
+    theirs = mine | {"notes": "Theirs"}
+    at_manager.post(f"/appointments/{booked}/edits", theirs)
+    refused = at_manager.post(f"/appointments/{booked}/edits", mine)
+    assert refused.status_code == 409
+    assert "Somebody changed this appointment" in words(refused.text)
+    assert "Theirs" in words(refused.text)
+    assert fields(refused.text)["notes"] == "Mine"
+    assert row(owner_engine, booked).notes == "Theirs"
+    at_manager.post(f"/appointments/{booked}/edits", fields(refused.text))
+    assert row(owner_engine, booked).notes == "Mine"
+
+
+def test_a_move_meanwhile_is_not_undone_by_editing_the_notes(
+    at_manager: Visitor, booked: int, owner_engine: Engine
+) -> None:
+    mine = fields(at_manager.page(f"/appointments/{booked}/edits")) | {"notes": "Mine"}
+    with owner_engine.begin() as connection:
+        moved = "UPDATE appointments SET starts_at = starts_at + interval '1 day',"
+        moved += " ends_at = ends_at + interval '1 day'"
+        connection.execute(text(moved))
+    refused = at_manager.post(f"/appointments/{booked}/edits", mine | {"confirmed": "reschedules"})
+    assert refused.status_code == 409
+    assert wishes(owner_engine) == []
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [

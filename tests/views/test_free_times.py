@@ -1,7 +1,7 @@
 """Free times when booking: what Cal.com offers, with and without script, and when it can't say."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -145,3 +145,93 @@ def test_a_strangers_service_is_404(
     foreign = make(make_service, other_company)
     form = asked(desk, monday, service=str(foreign))
     assert anna.post("/appointments/new/free-times", form).status_code == 404
+
+
+@pytest.fixture
+def away(desk: Desk, monday: datetime) -> dict[str, Any]:
+    """Booked on Cal.com by somebody else, at ten; nothing of it stands here."""
+    start = (monday + timedelta(hours=10)).astimezone(UTC)
+    attendee = {"name": "Eva", "email": "eva@example.org", "timeZone": "Europe/Berlin"}
+    found: dict[str, Any] = desk.cal.book(
+        account=desk.cal.account,
+        eventTypeId=desk.company.event_type_id,
+        start=start.isoformat(),
+        attendee=attendee,
+    )
+    return found
+
+
+@pytest.mark.usefixtures("away")
+def test_free_is_what_cal_com_says_is_free(anna: Visitor, desk: Desk, monday: datetime) -> None:
+    clock.advance(timedelta(seconds=6))
+    here = offered(anna.post("/appointments/new/free-times", asked(desk, monday)).text)
+    working_day = [monday + timedelta(minutes=9 * 60 + 30 * number) for number in range(16)]
+    assert [datetime.fromisoformat(each) for each in here] == [
+        start for start in working_day if start.hour != 10 or start.minute == 30
+    ]
+
+
+class TestMoving:
+    """Rescheduling and editing offer the same, and the appointment's own time with it."""
+
+    @pytest.fixture
+    def moved(self, desk: Desk, monday: datetime, make: Make) -> int:
+        appointment_id: int = make(desk.book, monday + timedelta(hours=11))
+        make(desk.work)
+        clock.advance(timedelta(seconds=20))
+        return appointment_id
+
+    @pytest.mark.parametrize("page", ["reschedulings", "edits"])
+    def test_its_own_time_counts_as_free_and_another_ones_does_not(
+        self, anna: Visitor, desk: Desk, monday: datetime, moved: int, page: str, make: Make
+    ) -> None:
+        make(desk.book, monday + timedelta(hours=12))
+        make(desk.work)
+        clock.advance(timedelta(seconds=20))
+        address = f"/appointments/{moved}/{page}/free-times"
+        starts = offered(anna.post(address, asked(desk, monday)).text)
+        there = {datetime.fromisoformat(each) for each in starts}
+        assert monday + timedelta(hours=11) in there
+        assert monday + timedelta(hours=12) not in there
+        assert len(there) == 15
+
+    def test_a_chosen_time_moves_it(
+        self, anna: Visitor, desk: Desk, monday: datetime, moved: int, make: Make
+    ) -> None:
+        address = f"/appointments/{moved}/reschedulings"
+        starts = offered(anna.post(f"{address}/free-times", asked(desk, monday)).text)
+        assert anna.post(address, {"slot": starts[0]}).status_code == 303
+        assert make(desk.appointment, moved).starts_at == datetime.fromisoformat(starts[0])
+
+    def test_a_chosen_time_is_kept_while_the_edit_is_confirmed(
+        self, anna: Visitor, desk: Desk, monday: datetime, moved: int, make: Make
+    ) -> None:
+        address = f"/appointments/{moved}/edits"
+        starts = offered(anna.post(f"{address}/free-times", asked(desk, monday)).text)
+        page = anna.post(address, asked(desk, monday, slot=starts[0])).text
+        assert make(desk.appointment, moved).starts_at == monday + timedelta(hours=11)
+        told = datetime.fromisoformat(starts[0]).astimezone(BERLIN)
+        for name, value in (("day", f"{told:%Y-%m-%d}"), ("time", f"{told:%H:%M}")):
+            assert find(page, "input", name=name)[0].attributes["value"] == value
+
+    def test_what_was_typed_comes_back_without_script(
+        self, anna: Visitor, desk: Desk, monday: datetime, moved: int
+    ) -> None:
+        form = {"day": f"{monday:%Y-%m-%d}", "time": "10:10", "reason": "Half typed"}
+        page = anna.post(f"/appointments/{moved}/reschedulings/free-times", form).text
+        assert find(page, "input", name="reason")[0].attributes["value"] == "Half typed"
+        assert find(page, "input", name="time")[0].attributes["value"] == "10:10"
+        form = asked(desk, monday, notes="Half written", guests="eva@example.org")
+        page = anna.post(f"/appointments/{moved}/edits/free-times", form).text
+        assert "Half written" in page
+        assert offered(page)
+
+    @pytest.mark.parametrize("page", ["reschedulings", "edits"])
+    def test_under_htmx_only_the_times_come(
+        self, anna: Visitor, desk: Desk, monday: datetime, moved: int, page: str
+    ) -> None:
+        address = f"/appointments/{moved}/{page}/free-times"
+        answer = anna.post(address, asked(desk, monday), htmx=True)
+        assert by_id(answer.text, "free-times") is not None
+        assert "<form" not in answer.text
+        assert offered(answer.text)

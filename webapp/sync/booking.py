@@ -31,7 +31,7 @@ class BookingRefused(Exception):
     """The change makes no sense; nothing was written.
 
     `reason`: in_past, not_live, service_not_offered, unchanged, already_started; and of marking and
-    editing: not_begun, not_confirmed, on_its_way, booked_already.
+    editing: not_begun, not_confirmed, on_its_way, booked_already, changed_meanwhile.
     """
 
     def __init__(self, reason: str) -> None:

@@ -1,6 +1,8 @@
 """Editing an appointment: notes and guests stay ours; another start is a reschedule, and another
 service a cancellation and a new booking, because Cal.com can't change a booking's event type."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,12 +26,16 @@ from webapp.sync.intents import lock_appointment
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How the appointment is to be; what equals what it is changes nothing."""
+    """How the appointment is to be; what equals what it is changes nothing.
+
+    `seen` is the version that this was written from.
+    """
 
     starts_at: datetime
     service: Service
     notes: str
     guests: Sequence[str]
+    seen: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,17 @@ class Edited:
     has_changed: bool = True
 
 
+def version_of(appointment: Appointment) -> str:
+    """A mark of all that an editor sees and can change: two that are equal saw the same."""
+    facts = [
+        appointment.service_id,
+        appointment.starts_at.timestamp(),
+        appointment.notes.replace("\r\n", "\n"),
+        list(appointment.guests),
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
 def edit_appointment(
     session: Session,
     appointment: Appointment,
@@ -50,13 +67,16 @@ def edit_appointment(
     now: datetime,
     user_id: int | None,
 ) -> Edited:
-    """Make it so; raises BookingRefused (of `sync.booking`, and: booked_already).
+    """Make it so; raises BookingRefused (of `sync.booking`, and: booked_already; changed_meanwhile
+    where it is no longer as its editor saw it).
 
     `cancellation_reason` is read by the customer, where another service is booked.
     """
     locked = lock_appointment(session, appointment.id)
     if locked is None:
         raise BookingRefused("not_live")
+    if version_of(locked) != wanted.seen:
+        raise BookingRefused("changed_meanwhile")
     has_changed = _edit_own(session, locked, wanted, now, user_id)
     if wanted.service.id != locked.service_id:
         return _book_anew(session, locked, wanted, cancellation_reason, now, user_id)

@@ -24,7 +24,7 @@ from webapp.views.appointment_list import matches_customer
 from webapp.views.appointments import company_services
 from webapp.views.changes import mention_second_hour
 from webapp.views.forms import BookingForm, refuse
-from webapp.views.free_times import FreeTimes, find_free_times
+from webapp.views.free_times import FreeTimes, as_context, find_free_times
 from webapp.views.local_time import parse_day, parse_time
 from webapp.views.pages import render_page
 from webapp.views.wording import REFUSALS
@@ -61,7 +61,7 @@ def free_times() -> ResponseReturnValue:
     service = find_or_404(Service, id_or_404(form.service.data)) if form.service.data else None
     free = find_free_times(service, day) if service and day else None
     if htmx.is_htmx():
-        context = {"free": free, "asks_for": True, "chosen_slot": form.slot.data}
+        context = as_context(form, free, asks_for=True)
         return render_template("booking/_free_times.html", **context)
     return _render_new(form, free, asks_for=True)
 
@@ -194,9 +194,7 @@ def _render_new(form: BookingForm, free: FreeTimes | None = None, *, asks_for: b
         text=text,
         chosen=chosen,
         choices=_find_customers(text) or _chosen_customer(chosen),
-        free=free,
-        asks_for=asks_for,
-        chosen_slot=form.slot.data,
+        **as_context(form, free, asks_for=asks_for),
     )
 
 

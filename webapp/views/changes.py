@@ -1,6 +1,8 @@
 """Moving and cancelling an appointment: each asks first, because Cal.com mails the customer."""
 
-from flask import Blueprint, abort, flash, request, url_for
+from typing import Any
+
+from flask import Blueprint, abort, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp import clock
@@ -19,6 +21,7 @@ from webapp.views import htmx
 from webapp.views.access import acting, company_zone, require_person
 from webapp.views.appointments import find_appointment, render_confirmation
 from webapp.views.forms import CancellationForm, ReschedulingForm, TimeForm, refuse
+from webapp.views.free_times import FreeTimes, as_context, find_free_times
 from webapp.views.local_time import comes_twice, parse_day, parse_time
 from webapp.views.wording import REFUSALS
 from webapp.views.words import gettext as _
@@ -34,7 +37,7 @@ def confirm_rescheduling(appointment_id: int) -> ResponseReturnValue:
     appointment = find_appointment(appointment_id)
     starts_at = appointment.starts_at.astimezone(company_zone())
     form = ReschedulingForm(data={"day": f"{starts_at:%Y-%m-%d}", "time": f"{starts_at:%H:%M}"})
-    return _ask("reschedulings", appointment, form)
+    return _ask_when(appointment, form)
 
 
 @blueprint.post("/<int:appointment_id>/reschedulings")
@@ -45,12 +48,26 @@ def reschedule(appointment_id: int) -> ResponseReturnValue:
     change = _reschedule(form, appointment) if form.validate() else None
     if change is None:
         db.session.rollback()
-        return _ask("reschedulings", find_appointment(appointment_id), form), 422
+        return _ask_when(find_appointment(appointment_id), form), 422
     db.session.commit()
     enqueue_push(require_person().company_id, change.intent_id)
     flash(_("Moved. The change is on its way to Cal.com."), "success")
     mention_second_hour(form)
     return htmx.see_other(_address_of(appointment_id))
+
+
+@blueprint.post("/<int:appointment_id>/reschedulings/free-times")
+@acting
+def free_times(appointment_id: int) -> ResponseReturnValue:
+    """What is free on the chosen day, the appointment's own time among it."""
+    appointment = find_appointment(appointment_id)
+    form = ReschedulingForm(request.form)
+    day = parse_day(form.day.data or "")
+    free = find_free_times(appointment.service, day, moving=appointment) if day else None
+    if htmx.is_htmx():
+        context = as_context(form, free, asks_for=True)
+        return render_template("booking/_free_times.html", **context)
+    return _ask_when(find_appointment(appointment_id), form, free, asks_for=True)
 
 
 @blueprint.get("/<int:appointment_id>/cancellations")
@@ -112,11 +129,24 @@ def _cancel(form: CancellationForm, appointment: Appointment) -> Change | None:
         return None
 
 
-def _ask(name: str, appointment: Appointment, form: TimeForm | CancellationForm) -> str:
+def _ask_when(
+    appointment: Appointment,
+    form: ReschedulingForm,
+    free: FreeTimes | None = None,
+    *,
+    asks_for: bool = False,
+) -> str:
+    return _ask("reschedulings", appointment, form, **as_context(form, free, asks_for=asks_for))
+
+
+def _ask(
+    name: str, appointment: Appointment, form: TimeForm | CancellationForm, **context: Any
+) -> str:
     return render_confirmation(
         name,
         appointment,
         form=form,
+        **context,
         back=_address_of(appointment.id),
         mail=foresee_mail(db.session(), appointment, KINDS[name]),
     )

@@ -4,8 +4,9 @@ an edit, the page says what it will do and asks once more."""
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import Blueprint, abort, flash, request, url_for
+from flask import Blueprint, abort, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import LazyString
 
 from webapp import clock
 from webapp.extensions import db
@@ -14,7 +15,7 @@ from webapp.models.appointment import Appointment, AppointmentStatus
 from webapp.models.intent import IntentKind
 from webapp.models.service import Service
 from webapp.sync.booking import BookingRefused
-from webapp.sync.editing import Edited, Wanted, edit_appointment
+from webapp.sync.editing import Edited, Wanted, edit_appointment, version_of
 from webapp.sync.mailing import Mail, foresee_mail
 from webapp.sync.marking import MARKS, mark_appointment
 from webapp.views import htmx
@@ -23,6 +24,8 @@ from webapp.views.appointments import find_appointment
 from webapp.views.booking import service_choices
 from webapp.views.changes import mention_second_hour
 from webapp.views.forms import EditForm, refuse
+from webapp.views.free_times import FreeTimes, as_context, find_free_times
+from webapp.views.local_time import parse_day
 from webapp.views.pages import render_page
 from webapp.views.wording import REFUSALS, STATUSES
 from webapp.views.words import gettext as _
@@ -54,19 +57,35 @@ def save(appointment_id: int) -> ResponseReturnValue:
     form = _posted(appointment)
     if not form.validate():
         return _render(appointment, form), 422
+    if form.seen.data != version_of(appointment):
+        return _render_anew(form, appointment), 409
     wanted = _wanted(form, appointment)
     consequence = _foresee(appointment, wanted)
     if consequence is not None and form.confirmed.data != consequence.kind:
         return _render(appointment, form, consequence)
-    edited = _save(form, appointment, wanted)
-    if edited is None:
+    try:
+        edited = _save(appointment, wanted)
+    except BookingRefused as refusal:
         db.session.rollback()
-        return _render(find_appointment(appointment_id), form), 422
+        return _refuse(refusal.reason, form, find_appointment(appointment_id))
     db.session.commit()
     for intent_id in edited.intent_ids:
         enqueue_push(require_person().company_id, intent_id)
     _say(form, edited, appointment_id)
     return htmx.see_other(_address_of(edited.appointment_id))
+
+
+@blueprint.post("/<int:appointment_id>/edits/free-times")
+@acting
+def free_times(appointment_id: int) -> ResponseReturnValue:
+    """What is free on the chosen day; its own time too, as long as the service stays."""
+    appointment = find_appointment(appointment_id)
+    form = _posted(appointment)
+    free = _find_free(form, appointment)
+    if htmx.is_htmx():
+        context = as_context(form, free, asks_for=True)
+        return render_template("booking/_free_times.html", **context)
+    return _render(find_appointment(appointment_id), form, free=free, asks_for=True)
 
 
 @blueprint.post("/<int:appointment_id>/markings")
@@ -96,20 +115,38 @@ def may_move(appointment: Appointment, now: datetime) -> bool:
     return appointment.is_live and appointment.starts_at > now
 
 
-def _save(form: EditForm, appointment: Appointment, wanted: Wanted) -> Edited | None:
-    try:
-        return edit_appointment(
-            db.session(),
-            appointment,
-            wanted,
-            cancellation_reason=_("Booked anew as %(service)s.", service=wanted.service.name),
-            now=clock.now(),
-            user_id=require_person().id,
-        )
-    except BookingRefused as refusal:
-        field = form.service if refusal.reason == "service_not_offered" else form.time
-        refuse(field, REFUSALS[refusal.reason])
+def _find_free(form: EditForm, appointment: Appointment) -> FreeTimes | None:
+    day = parse_day(form.day.data or "")
+    if day is None or not form.service.data:
         return None
+    service = find_or_404(Service, id_or_404(form.service.data))
+    stays = service.id == appointment.service_id
+    return find_free_times(service, day, moving=appointment if stays else None)
+
+
+def _save(appointment: Appointment, wanted: Wanted) -> Edited:
+    return edit_appointment(
+        db.session(),
+        appointment,
+        wanted,
+        cancellation_reason=_("Booked anew as %(service)s.", service=wanted.service.name),
+        now=clock.now(),
+        user_id=require_person().id,
+    )
+
+
+def _refuse(reason: str, form: EditForm, appointment: Appointment) -> ResponseReturnValue:
+    if reason == "changed_meanwhile":
+        return _render_anew(form, appointment), 409
+    refuse(form.service if reason == "service_not_offered" else form.time, REFUSALS[reason])
+    return _render(appointment, form), 422
+
+
+def _render_anew(form: EditForm, appointment: Appointment) -> str:
+    """What was written stays in the form, beside what somebody else has written meanwhile; saving
+    again is then a decision."""
+    form.seen.data = version_of(appointment)
+    return _render(appointment, form, meanwhile=REFUSALS["changed_meanwhile"])
 
 
 def _say(form: EditForm, edited: Edited, appointment_id: int) -> None:
@@ -144,6 +181,7 @@ def _wanted(form: EditForm, appointment: Appointment) -> Wanted:
         service=service,
         notes=(form.notes.data or "").replace("\r\n", "\n"),
         guests=form.guest_list,
+        seen=form.seen.data or "",
     )
 
 
@@ -167,6 +205,7 @@ def _form_of(appointment: Appointment) -> EditForm:
         "service": str(appointment.service_id),
         "notes": appointment.notes,
         "guests": "\n".join(appointment.guests),
+        "seen": version_of(appointment),
     }
     return _with_choices(EditForm(data=data), appointment)
 
@@ -178,13 +217,21 @@ def _with_choices(form: EditForm, appointment: Appointment) -> EditForm:
 
 
 def _render(
-    appointment: Appointment, form: EditForm, consequence: Consequence | None = None
+    appointment: Appointment,
+    form: EditForm,
+    consequence: Consequence | None = None,
+    *,
+    free: FreeTimes | None = None,
+    asks_for: bool = False,
+    meanwhile: LazyString | None = None,
 ) -> str:
     return render_page(
         "appointments/edit.html",
         appointment=appointment,
         form=form,
         consequence=consequence,
+        meanwhile=meanwhile,
+        **as_context(form, free, asks_for=asks_for),
         may_move=may_move(appointment, clock.now()),
     )
 

@@ -95,7 +95,24 @@ class TimeForm(Form):
             ) from None
 
 
-class BookingForm(TimeForm):
+class SlotForm(TimeForm):
+    """A day and a time, or a free time that was chosen and stands for both."""
+
+    slot = StringField(default="")
+    """As an instant: it says more than a time that comes twice."""
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        chosen = instant_from(self.slot.data) if self.slot.data else None
+        if chosen is not None:
+            local = chosen.astimezone(company_zone())
+            self.day.data, self.time.data = f"{local:%Y-%m-%d}", f"{local:%H:%M}"
+        is_valid = bool(super().validate(extra_validators))
+        if chosen is not None and self.starts_at is not None:
+            self.starts_at = chosen
+        return is_valid
+
+
+class BookingForm(SlotForm):
     """A new appointment, for a customer on file or a new one."""
 
     customer = StringField(_l("Customer"), [_REQUIRED], default="new")
@@ -105,8 +122,6 @@ class BookingForm(TimeForm):
     service = SelectField(_l("Service"), [DataRequired(_l("Choose a service."))])
     guests = TextAreaField(_l("Guests"), [Optional(), _no_longer_than(LONGEST_GUESTS)])
     notes = TextAreaField(_l("Notes"), [Optional(), _no_longer_than(LONGEST_NOTES)])
-    slot = StringField(default="")
-    """A free time that was chosen, as an instant: it says more than a time that comes twice."""
 
     @property
     def guest_list(self) -> list[str]:
@@ -114,17 +129,6 @@ class BookingForm(TimeForm):
 
     def validate_guests(self, field: Field) -> None:
         _check_guests(field.data or "")
-
-    def validate(self, extra_validators: Any = None) -> bool:
-        """A free time that was chosen stands for day and time."""
-        chosen = instant_from(self.slot.data) if self.slot.data else None
-        if chosen is not None:
-            local = chosen.astimezone(company_zone())
-            self.day.data, self.time.data = f"{local:%Y-%m-%d}", f"{local:%H:%M}"
-        is_valid = bool(super().validate(extra_validators))
-        if chosen is not None and self.starts_at is not None:
-            self.starts_at = chosen
-        return is_valid
 
     @property
     def is_for_new_customer(self) -> bool:
@@ -139,13 +143,15 @@ class BookingForm(TimeForm):
             raise ValidationError(_l("Enter an e-mail address or a phone number."))
 
 
-class EditForm(TimeForm):
-    """An appointment as it is to be; `confirmed` is what the reader was told that it brings."""
+class EditForm(SlotForm):
+    """An appointment as it is to be; `confirmed` is what the reader was told that it brings, `seen`
+    the version that the reader began with."""
 
     service = SelectField(_l("Service"), [DataRequired(_l("Choose a service."))])
     guests = TextAreaField(_l("Guests"), [Optional(), _no_longer_than(LONGEST_GUESTS)])
     notes = TextAreaField(_l("Notes"), [Optional(), _no_longer_than(LONGEST_NOTES)])
     confirmed = StringField(default="")
+    seen = StringField(default="")
 
     def validate_guests(self, field: Field) -> None:
         _check_guests(field.data or "")
@@ -155,7 +161,7 @@ class EditForm(TimeForm):
         return parse_guests(self.guests.data or "")
 
 
-class ReschedulingForm(TimeForm):
+class ReschedulingForm(SlotForm):
     reason = StringField(_l("Reason"), [Optional(), _no_longer_than(LONGEST_REASON)])
 
 

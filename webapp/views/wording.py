@@ -131,6 +131,9 @@ REFUSALS: dict[str, LazyString] = {
         "A change of this appointment is on its way to Cal.com. Try again in a moment."
     ),
     "booked_already": _l("This customer has an appointment of this service at this time already."),
+    "changed_meanwhile": _l(
+        "Somebody changed this appointment while you were writing. Nothing was saved."
+    ),
 }
 
 
