@@ -34,10 +34,10 @@ def to_login() -> ResponseReturnValue:
 
 
 def as_toast(fragment: str) -> Response:
-    """Show a fragment in the page's corner, whatever the request was aimed at."""
+    """Show a fragment in the page's corner, whatever the request was aimed at: the newest alone."""
     response = make_response(fragment)
     response.headers["HX-Retarget"] = "#toasts"
-    response.headers["HX-Reswap"] = "beforeend"
+    response.headers["HX-Reswap"] = "innerHTML"
     return response
 
 
