@@ -6,6 +6,7 @@ picture of each (`make looks`)."""
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from flask import Flask
@@ -13,7 +14,15 @@ from playwright.sync_api import Browser, Route
 from sqlalchemy import Engine
 
 from tests.browser.conftest import log_in
-from tests.browser.looks import NOWHERE, Viewer, untranslated
+from tests.browser.looks import (
+    NOWHERE,
+    OVERFLOW,
+    SETTLED,
+    Viewer,
+    photograph,
+    untranslated,
+    violations,
+)
 from tests.browser.scene import LONG, furnish, lengthen_names
 from tests.contracts.routes import WHO_MAY, behind_the_login
 from tests.factories import Person, Tenant
@@ -127,6 +136,74 @@ def test_no_page_breaks_on_the_smallest_and_the_largest_screen(
         if viewer.goto(path):
             found += viewer.problems((width,), examine=())
     assert not found, "\n".join(found)
+
+
+QUESTIONS = """() => [...document.querySelectorAll("[hx-target='#dialog']")]
+  .filter((each) => each.checkVisibility()).map((each) => each.getAttribute("hx-get"))"""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("language", "theme", "width"), [("en", "light", 1440), ("de", "dark", 390)]
+)
+def test_no_open_dialog_is_amiss(
+    app: Flask,
+    viewer: Viewer,
+    owner_engine: Engine,
+    company: Tenant,
+    admin: Person,
+    language: str,
+    theme: Literal["light", "dark"],
+    width: int,
+) -> None:
+    with app.app_context():
+        rows = furnish(owner_engine, company, admin)
+    viewer.read(language)
+    viewer.page.emulate_media(color_scheme=theme)
+    viewer.page.set_viewport_size({"width": width, "height": 900})
+    found: dict[str, list[str]] = {}
+    for path in pages(app, rows):
+        if viewer.goto(path):
+            for question in viewer.page.evaluate(QUESTIONS):
+                if question not in found:
+                    found[question] = look_at_dialog(viewer, path, question)
+    found["palette"] = look_at_palette(viewer)
+    assert len(found) > 10, "the dialogs were not found"
+    amiss = [f"{name}: {each}" for name, all_ in found.items() for each in all_]
+    assert not amiss, "\n".join(amiss)
+
+
+def look_at_dialog(viewer: Viewer, path: str, question: str) -> list[str]:
+    """Ask the question of a page; what is wrong with the dialog it opens."""
+    page = viewer.page
+    viewer.goto(path)
+    page.locator(f"[hx-target='#dialog'][hx-get='{question}']:visible").first.click()
+    page.locator("#dialog[open] form").first.wait_for()
+    return amiss_in_dialog(viewer, "#dialog", question)
+
+
+def look_at_palette(viewer: Viewer) -> list[str]:
+    viewer.goto("/")
+    viewer.page.keyboard.press("Control+k")
+    viewer.page.locator("#palette[open]").wait_for()
+    return amiss_in_dialog(viewer, "#palette", "palette")
+
+
+def amiss_in_dialog(viewer: Viewer, dialog: str, name: str) -> list[str]:
+    """Of the open one: what axe finds, whether it fits, has the focus and goes at Escape."""
+    page = viewer.page
+    page.evaluate(SETTLED)
+    photograph(page, name, f"dialogs-{viewer.language}")
+    found = [*violations(page), *viewer.complaints]
+    if page.evaluate(f"!document.querySelector('{dialog}').contains(document.activeElement)"):
+        found.append("the focus is not in it")
+    if wide := page.evaluate(OVERFLOW):
+        found.append(f"too wide by {wide}")
+    page.keyboard.press("Escape")
+    if page.locator(f"{dialog}[open]").count():
+        found.append("Escape doesn't close it")
+    return found
 
 
 AMISS = """<p class="pale">Pale</p><input class="form-control"><p class="wide">Wide</p>
