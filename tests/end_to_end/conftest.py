@@ -59,6 +59,7 @@ class RunningDemo:
         self.url = url
         self.pid = pid
         self.postbox = postbox
+        self.cal_url = sandbox_url
         self.cal = Cal(sandbox_url, "calcom@sonnenschein.test")
         environment = read_environment(folder / "environment")
         self._owner = environment["DATABASE_OWNER_URL"].replace("+psycopg", "")
@@ -100,13 +101,15 @@ class RunningDemo:
         )
         return sent, here
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """One of the operator's commands, with the demo's settings, as `make flask` runs it."""
+    def command(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """One of the operator's commands, with the demo's settings, as `make flask` runs it;
+        `given` on its standard input."""
         with_settings = [sys.executable, "-m", "webapp.supervisor", "with"]
         return subprocess.run(
             [*with_settings, sys.executable, "-m", "flask", "--app", "webapp", *words],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "DEMO_DIR": str(self.folder)},
+            input=given,
             capture_output=True,
             text=True,
             check=False,
