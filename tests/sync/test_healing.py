@@ -124,6 +124,40 @@ def test_where_ours_wins_it_is_moved_back_with_one_mail(desk: Desk, booked: int)
     assert (event["remedy"], event["mails"]) == ("push", True)
 
 
+def test_a_whole_calendar_moved_there_does_not_mail_everybody(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.sync.policies.MOST_MAILS_IN_WINDOW", 2)
+    moved = [desk.book(in_days(5, hour)) for hour in (9, 11, 13, 15)]
+    desk.work()
+    clock.advance(timedelta(minutes=10))
+    decide(desk, start_policy=OURS)
+    for appointment_id in moved:
+        move_there(desk, appointment_id, 6 + appointment_id)
+    mails = len(desk.cal.mails())
+
+    for appointment_id in moved:
+        desk.verify_automatically(appointment_id)
+    desk.work()
+
+    assert len(desk.cal.mails()) == mails + 2
+    assert [each[0] for each in desk.open_findings()] == moved[2:]
+    assert {each.evidence["held_back"] for each in findings(desk)} == {"too_many_mails"}
+
+    clock.advance(timedelta(hours=1, minutes=1))
+    for appointment_id in moved:
+        desk.verify_automatically(appointment_id)
+    desk.work()
+    assert len(desk.cal.mails()) == mails + 4
+    assert desk.open_findings() == []
+
+
+def findings(desk: Desk) -> list[Discrepancy]:
+    with as_company(desk.company.id):
+        query = select(Discrepancy).where(Discrepancy.resolved_at.is_(None))
+        return list(db.session.scalars(query))
+
+
 def test_where_ours_wins_a_cancelled_booking_is_made_anew(desk: Desk, booked: int) -> None:
     decide(desk, status_policy=OURS)
     old = uid_of(desk, booked)

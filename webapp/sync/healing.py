@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from webapp.calcom.payloads import Booking, BookingStatus
@@ -27,6 +27,7 @@ from webapp.sync.dismissals import dismissed_facts, facts_of
 from webapp.sync.findings import Raised, close_finding, note_findings
 from webapp.sync.intents import latest_intent, want
 from webapp.sync.policies import (
+    MAILS_WINDOW,
     Choice,
     Heal,
     HeldBack,
@@ -34,6 +35,7 @@ from webapp.sync.policies import (
     Policies,
     Remedy,
     choose,
+    hold_beyond_limit,
 )
 from webapp.sync.takeover import forget_booking, take_remote_version
 
@@ -54,6 +56,7 @@ def heal_mismatches(
         return [raised for raised, _ in mismatches]
     heals = past_heals(session, [raised.key for raised, _ in mismatches])
     dismissed = dismissed_facts(session, [raised.appointment for raised, _ in mismatches])
+    mailed = mails_lately(session, now)
     left = []
     for raised, booking in mismatches:
         if raised.key in dismissed and dismissed[raised.key] == _facts(raised):
@@ -61,10 +64,12 @@ def heal_mismatches(
             left.append(raised)
             continue
         choice = choose(_mismatch_of(raised, heals[raised.key]), policies, now=now)
+        choice = hold_beyond_limit(choice, mailed)
         if choice.remedy is Remedy.FLAG:
             left.append(_explained(raised, choice))
         else:
             _heal(session, raised, booking, choice.remedy, now)
+            mailed += choice.remedy.mails
     return left
 
 
@@ -83,6 +88,17 @@ def create_again(session: Session, appointment: Appointment, *, now: datetime) -
     _record(session, appointment, Remedy.CREATE, now)
     want(session, appointment, IntentKind.CREATE, origin=Origin.SYSTEM, now=now, look_first=True)
     return True
+
+
+def mails_lately(session: Session, now: datetime) -> int:
+    """How many customers were mailed within MAILS_WINDOW because a policy put something right."""
+    query = select(func.count()).where(
+        HistoryEvent.company_id == require_company_id(),
+        HistoryEvent.at > now - MAILS_WINDOW,
+        HistoryEvent.kind == EventKind.HEALED,
+        HistoryEvent.data["mails"].as_boolean(),
+    )
+    return session.scalar(query) or 0
 
 
 def past_heals(session: Session, appointment_ids: Sequence[int]) -> dict[int, list[Heal]]:

@@ -22,6 +22,11 @@ REMEDY_WINDOW = timedelta(hours=24)
 MOST_IN_WINDOW = 3
 """How often an appointment is put right within REMEDY_WINDOW; one of them may mail."""
 
+MAILS_WINDOW = timedelta(hours=1)
+MOST_MAILS_IN_WINDOW = 20
+"""How many customers a company's policies may have mailed within MAILS_WINDOW: who moves a whole
+calendar on Cal.com meant it, or it is a mistake that a person should see before its customers."""
+
 OVER = frozenset({AppointmentStatus.COMPLETED, AppointmentStatus.NO_SHOW})
 
 
@@ -49,6 +54,7 @@ class HeldBack(StrEnum):
     PAST = "past"
     NOT_OURS_TO_SAY = "not_ours_to_say"
     REPEATED = "repeated"
+    TOO_MANY_MAILS = "too_many_mails"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,13 @@ def choose(mismatch: Mismatch, policies: Policies, *, now: datetime) -> Choice:
     if wanted == {FieldPolicy.CALCOM_WINS}:
         return _follow(mismatch, now)
     return _push(mismatch, now)
+
+
+def hold_beyond_limit(choice: Choice, mailed: int) -> Choice:
+    """The choice, unless it mails and as many were `mailed` within MAILS_WINDOW as may be."""
+    if choice.remedy.mails and mailed >= MOST_MAILS_IN_WINDOW:
+        return _hold(HeldBack.TOO_MANY_MAILS)
+    return choice
 
 
 def _follow(mismatch: Mismatch, now: datetime) -> Choice:

@@ -16,7 +16,7 @@ from webapp.models.appointment import Appointment
 from webapp.models.company import Company, FieldPolicy, UnclaimedPolicy
 from webapp.models.tenancy import require_company_id
 from webapp.sync.decisions import Decision, decide
-from webapp.sync.policies import Remedy
+from webapp.sync.policies import MOST_MAILS_IN_WINDOW, Remedy
 from webapp.sync.rehearsal import MOST, Rehearsal, rehearse
 from webapp.views import htmx
 from webapp.views.access import admins_only, require_person
@@ -46,7 +46,11 @@ OPTIONS: dict[str, dict[str, Option]] = {
         ),
         FieldPolicy.OURS_WINS: Option(
             _l("Keep our time"),
-            _l("The booking is moved back on Cal.com, which mails the customer."),
+            _l(
+                "The booking is moved back on Cal.com, which mails the customer: %(most)d an hour"
+                " at most, what is more waits for a person.",
+                most=MOST_MAILS_IN_WINDOW,
+            ),
             mails=True,
         ),
     },
@@ -60,7 +64,9 @@ OPTIONS: dict[str, dict[str, Option]] = {
             _l("Keep our status"),
             _l(
                 "What was cancelled there is booked anew, and what was cancelled here is cancelled"
-                " there too. Cal.com mails the customer each time."
+                " there too. Cal.com mails the customer each time: %(most)d an hour at most, what"
+                " is more waits for a person.",
+                most=MOST_MAILS_IN_WINDOW,
             ),
             mails=True,
         ),

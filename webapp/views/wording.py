@@ -102,6 +102,9 @@ HELD_BACK: dict[str, LazyString] = {
     HeldBack.PAST: _l("It has begun, so nothing can be pushed any more."),
     HeldBack.NOT_OURS_TO_SAY: _l("Only Cal.com can confirm a booking."),
     HeldBack.REPEATED: _l("It was put right within the last 24 hours already, and differs again."),
+    HeldBack.TOO_MANY_MAILS: _l(
+        "Your policies have had many customers mailed within an hour: look before more are."
+    ),
 }
 SCOPES: dict[Scope, LazyString] = {
     Scope.APPOINTMENTS_READ: _l("Read appointments with their customers, and services"),
