@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from flask import Flask
@@ -13,15 +14,19 @@ from tests.contracts.filling import OWNED
 from tests.factories import (
     Tenant,
     make_appointment,
+    make_bulk_action,
     make_customer,
     make_delivery,
     make_discrepancy,
+    make_person,
     make_token,
 )
 from webapp import clock
 from webapp.extensions import Base, db
 from webapp.models.appointment import AppointmentStatus, BookingAlias
 from webapp.models.audit import Actor
+from webapp.models.base import fold
+from webapp.models.bulk import BulkAction, BulkStatus
 from webapp.models.crossing import forget_words_of_customer
 from webapp.models.customer import Customer
 from webapp.models.delivery import DeliveryStatus
@@ -29,7 +34,9 @@ from webapp.models.history import EventKind, HistoryEvent, record_event
 from webapp.models.idempotency_key import IdempotencyKey
 from webapp.models.intent import Intent, IntentKind, IntentStatus
 from webapp.models.phone_answer import PhoneAnswer, PhoneChange
+from webapp.models.saved_view import SavedView
 from webapp.models.tenancy import as_company
+from webapp.models.user import Role
 from webapp.sync.customers import find_customer
 from webapp.sync.erasure import Erasure, NotErasable, erase_customer, export_customer
 
@@ -59,7 +66,7 @@ def make_known_customer(tenant: Tenant) -> tuple[int, int]:
         sync_error_message=f"about {WORD}",
         calcom_v2_booking_id="uid-known",
     )
-    make_discrepancy(
+    finding = make_discrepancy(
         tenant,
         appointment_id,
         resolution="dismissed",
@@ -67,12 +74,35 @@ def make_known_customer(tenant: Tenant) -> tuple[int, int]:
         resolution_note=f"{WORD} said so",
     )
     body = {"triggerEvent": "BOOKING_CREATED", "payload": {"attendees": [{"name": WORD}]}}
+    admin = make_person(tenant, Role.ADMIN)
+    make_bulk_action(
+        admin,
+        [finding],
+        note=f"{WORD} said so",
+        scope={"text": WORD, "type": "data_mismatch"},
+        status=BulkStatus.DONE,
+        finished_at=over,
+    )
     make_delivery(tenant, appointment_id, body=body)
     make_delivery(tenant, None, body=body, booking_uid="uid-known")
     token = make_token(tenant)
     with as_company(tenant.id):
         db.session.add_all(
             [
+                SavedView(
+                    user_id=admin.id,
+                    name="Regulars",
+                    name_folded="regulars",
+                    query=f"text={quote_plus(WORD)}&period=all",
+                    created_at=over,
+                ),
+                SavedView(
+                    user_id=admin.id,
+                    name=WORD,
+                    name_folded=fold(WORD),
+                    query="period=all",
+                    created_at=over,
+                ),
                 BookingAlias(
                     appointment_id=appointment_id,
                     calcom_host="x",
@@ -152,7 +182,19 @@ def test_after_erasing_nothing_in_any_table_names_the_customer(
 
     assert places_of(owner_engine, WORD) == set()
     assert places_of(owner_engine, PHONE) == set()
-    assert done == Erasure(appointments=1, history=2, deliveries=2, phone_answers=1, api_answers=1)
+    assert done == Erasure(
+        appointments=1, history=2, deliveries=2, phone_answers=1, api_answers=1, mentions=3
+    )
+
+
+def test_a_bulk_action_keeps_what_names_nobody(acting: Tenant) -> None:
+    customer_id, _ = make_known_customer(acting)
+
+    erase(acting, customer_id)
+
+    with as_company(acting.id):
+        bulk = db.session.query(BulkAction).one()
+        assert (bulk.scope, bulk.note) == ({"type": "data_mismatch"}, None)
 
 
 def test_history_stays_whole_but_for_what_was_typed(acting: Tenant) -> None:

@@ -38,6 +38,7 @@ from webapp.models.idempotency_key import IdempotencyKey
 from webapp.models.intent import UNFINISHED, Intent
 from webapp.models.phone_answer import PhoneAnswer
 from webapp.models.tenancy import require_company_id
+from webapp.sync.mentions import forget_mentions, words_of
 
 NOWHERE = "erased.invalid"
 """Mail to this domain can't arrive anywhere (RFC 2606)."""
@@ -64,6 +65,7 @@ class Erasure:
     deliveries: int
     phone_answers: int
     api_answers: int
+    mentions: int
 
 
 def export_customer(session: Session, customer_id: int) -> dict[str, Any] | None:
@@ -112,6 +114,7 @@ def erase_customer(
         return None
     _refuse_too_early(session, customer_id, now)
     api_answers = _forget_api_answers(session, customer)
+    mentions = forget_mentions(session, words_of(customer))
     is_first = customer.erased_at is None
     _blank_customer(customer, now)
     session.flush()
@@ -121,6 +124,7 @@ def erase_customer(
         deliveries=_blank_deliveries(session, customer_id),
         phone_answers=_forget_phone_answers(session, customer_id),
         api_answers=api_answers,
+        mentions=mentions,
     )
     _blank_what_was_typed(session, customer_id)
     if is_first:
