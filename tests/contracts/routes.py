@@ -264,6 +264,7 @@ TEXTS: dict[str, str] = {
     "view": "day",
     "show": "",
     "slot": "",
+    "seen": "",
     "kind": "dismiss",
     "managers_settle": "yes",
     "origin": "",

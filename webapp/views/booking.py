@@ -23,7 +23,8 @@ from webapp.views.access import acting, find_or_404, id_or_404, require_person
 from webapp.views.appointment_list import matches_customer
 from webapp.views.appointments import company_services
 from webapp.views.changes import mention_second_hour
-from webapp.views.forms import BookingForm, refuse
+from webapp.views.forms.appointments import BookingForm
+from webapp.views.forms.fields import refuse
 from webapp.views.free_times import FreeTimes, as_context, find_free_times
 from webapp.views.local_time import parse_day, parse_time
 from webapp.views.pages import render_page

@@ -23,7 +23,7 @@ from webapp.views import htmx
 from webapp.views.access import acting, find_or_404, id_or_404, require_person, settlers_only
 from webapp.views.findings_file import bulk_file
 from webapp.views.formats import instant_from
-from webapp.views.forms import CancellationForm, DismissalForm, ReasonForm
+from webapp.views.forms.appointments import CancellationForm, DismissalForm, ReasonForm
 from webapp.views.pages import render_page
 from webapp.views.paging import PAGE_SIZE, Cursor, Page, behind, cut_page, fetch_page, parse_cursor
 from webapp.views.review_queue import are_all_ours, matching, parse_queue_filters, selected

@@ -20,7 +20,7 @@ from webapp.views import htmx
 from webapp.views.access import acting, company_zone, id_or_404, require_person
 from webapp.views.appointment_list import matching_appointments, parse_filters
 from webapp.views.formats import instant_from
-from webapp.views.forms import CancellationForm
+from webapp.views.forms.appointments import CancellationForm
 from webapp.views.pages import render_page
 from webapp.views.words import gettext as _
 

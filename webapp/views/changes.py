@@ -20,7 +20,8 @@ from webapp.sync.mailing import foresee_mail
 from webapp.views import htmx
 from webapp.views.access import acting, company_zone, require_person
 from webapp.views.appointments import find_appointment, render_confirmation
-from webapp.views.forms import CancellationForm, ReschedulingForm, TimeForm, refuse
+from webapp.views.forms.appointments import CancellationForm, ReschedulingForm, TimeForm
+from webapp.views.forms.fields import refuse
 from webapp.views.free_times import FreeTimes, as_context, find_free_times
 from webapp.views.local_time import comes_twice, parse_day, parse_time
 from webapp.views.wording import REFUSALS

@@ -21,7 +21,8 @@ from webapp.notify.recipients import NEVER_LEAVES
 from webapp.notify.wording import TITLES
 from webapp.views import htmx, reauthentication
 from webapp.views.access import admins_only, find_or_404, require_person
-from webapp.views.forms import ChannelForm, refuse
+from webapp.views.forms.fields import refuse
+from webapp.views.forms.settings import ChannelForm
 from webapp.views.pages import render_page
 from webapp.views.wording import ADDRESS_REFUSALS
 from webapp.views.words import gettext as _

@@ -11,7 +11,7 @@ from webapp.models.tenancy import require_company_id
 from webapp.sync.onboarding import change_phone, describe_company
 from webapp.views import htmx, reauthentication
 from webapp.views.access import admins_only, require_person
-from webapp.views.forms import CompanyForm, PhoneForm
+from webapp.views.forms.settings import CompanyForm, PhoneForm
 from webapp.views.pages import render_page
 from webapp.views.words import gettext as _
 

@@ -22,7 +22,9 @@ from webapp.sync.webhook_registration import (
 from webapp.views import htmx, reauthentication
 from webapp.views.access import admins_only, require_person
 from webapp.views.explanations import explain
-from webapp.views.forms import ConfirmedForm, ConnectionForm, refuse
+from webapp.views.forms.access import ConfirmedForm
+from webapp.views.forms.fields import refuse
+from webapp.views.forms.settings import ConnectionForm
 from webapp.views.pages import render_page
 from webapp.views.words import gettext as _
 

@@ -13,7 +13,8 @@ from webapp.models.customer import Customer
 from webapp.sync.erasure import NotErasable, erase_customer, export_customer
 from webapp.views import htmx, reauthentication
 from webapp.views.access import admins_only, find_or_404, require_person
-from webapp.views.forms import ConfirmedForm, refuse
+from webapp.views.forms.access import ConfirmedForm
+from webapp.views.forms.fields import refuse
 from webapp.views.pages import render_page
 from webapp.views.words import gettext as _
 

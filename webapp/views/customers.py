@@ -22,7 +22,8 @@ from webapp.sync.customers import (
 from webapp.views import htmx
 from webapp.views.access import acting, find_or_404, is_id, require_person
 from webapp.views.appointment_list import matches_customer
-from webapp.views.forms import CustomerForm, refuse
+from webapp.views.forms.catalog import CustomerForm
+from webapp.views.forms.fields import refuse
 from webapp.views.pages import render_page
 from webapp.views.paging import PAGE_SIZE
 from webapp.views.words import gettext as _

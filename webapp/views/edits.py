@@ -23,7 +23,8 @@ from webapp.views.access import acting, company_zone, find_or_404, id_or_404, re
 from webapp.views.appointments import find_appointment
 from webapp.views.booking import service_choices
 from webapp.views.changes import mention_second_hour
-from webapp.views.forms import EditForm, refuse
+from webapp.views.forms.appointments import EditForm
+from webapp.views.forms.fields import refuse
 from webapp.views.free_times import FreeTimes, as_context, find_free_times
 from webapp.views.local_time import parse_day
 from webapp.views.pages import render_page

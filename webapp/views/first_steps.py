@@ -17,7 +17,7 @@ from webapp.sync.offerings import services_by_event_type
 from webapp.views import htmx
 from webapp.views.access import admins_only, require_person
 from webapp.views.connection_settings import webhook_address
-from webapp.views.forms import ConnectionForm
+from webapp.views.forms.settings import ConnectionForm
 from webapp.views.pages import render_page
 from webapp.views.words import gettext as _
 

@@ -14,7 +14,7 @@ from webapp.models.service import Service
 from webapp.sync.phone.offers import as_offer
 from webapp.sync.phone.openings import free_starts
 from webapp.views.access import company_zone
-from webapp.views.forms import SlotForm
+from webapp.views.forms.appointments import SlotForm
 
 
 class Known(StrEnum):

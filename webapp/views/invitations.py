@@ -16,7 +16,8 @@ from webapp.models.tenancy import require_company_id
 from webapp.sync.people import AddressTaken, accept_invitation, find_link
 from webapp.views import htmx
 from webapp.views.access import begin_login, enter
-from webapp.views.forms import JoiningForm, refuse
+from webapp.views.forms.access import JoiningForm
+from webapp.views.forms.fields import refuse
 from webapp.views.words import gettext as _
 
 blueprint = Blueprint("invitations", __name__, url_prefix="/invitations")

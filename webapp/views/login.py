@@ -15,7 +15,8 @@ from webapp.models.base import fold
 from webapp.models.user import User, check_nobodys_password
 from webapp.views import htmx
 from webapp.views.access import begin_login, current_person, end_login, enter
-from webapp.views.forms import LONGEST_EMAIL, LONGEST_PASSWORD, LoginForm, refuse
+from webapp.views.forms.access import LONGEST_PASSWORD, LoginForm
+from webapp.views.forms.fields import LONGEST_EMAIL, refuse
 from webapp.views.words import gettext as _
 
 blueprint = Blueprint("login", __name__)

@@ -19,7 +19,8 @@ from webapp.models.user import User
 from webapp.sync.people import offer_new_password, set_password_by_link
 from webapp.views import htmx
 from webapp.views.access import begin_login, enter
-from webapp.views.forms import LONGEST_EMAIL, ForgottenForm, NewPasswordForm
+from webapp.views.forms.access import ForgottenForm, NewPasswordForm
+from webapp.views.forms.fields import LONGEST_EMAIL
 from webapp.views.invitations import open_link, rate, refuse_link
 from webapp.views.words import gettext as _
 

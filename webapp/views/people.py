@@ -28,7 +28,8 @@ from webapp.sync.people import (
 )
 from webapp.views import htmx, reauthentication
 from webapp.views.access import admins_only, find_or_404, require_person
-from webapp.views.forms import ConfirmedForm, InvitationForm, RoleForm, refuse
+from webapp.views.forms.access import ConfirmedForm, InvitationForm, RoleForm
+from webapp.views.forms.fields import refuse
 from webapp.views.pages import render_page
 from webapp.views.words import gettext as _
 

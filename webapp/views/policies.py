@@ -20,7 +20,7 @@ from webapp.sync.policies import MOST_MAILS_IN_WINDOW, Remedy
 from webapp.sync.rehearsal import MOST, Rehearsal, rehearse
 from webapp.views import htmx
 from webapp.views.access import admins_only, require_person
-from webapp.views.forms import PoliciesForm
+from webapp.views.forms.settings import PoliciesForm
 from webapp.views.pages import render_page
 from webapp.views.wording import Badge
 from webapp.views.words import gettext as _

@@ -11,7 +11,7 @@ from webapp.models.audit import Actor, record_audit
 from webapp.models.user import User
 from webapp.views import htmx
 from webapp.views.access import begin_login
-from webapp.views.forms import PasswordForm
+from webapp.views.forms.access import PasswordForm
 from webapp.views.headers import ONE_YEAR_SECONDS
 from webapp.views.pages import THEME_COOKIE, THEMES, render_page
 from webapp.views.reauthentication import is_confirmed, own_user, throttled

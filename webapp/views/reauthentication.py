@@ -15,7 +15,8 @@ from webapp.models.audit import Actor, record_audit
 from webapp.models.tenancy import require_company_id
 from webapp.models.user import User
 from webapp.views.access import require_person
-from webapp.views.forms import LONGEST_PASSWORD, ConfirmedForm, refuse
+from webapp.views.forms.access import LONGEST_PASSWORD, ConfirmedForm
+from webapp.views.forms.fields import refuse
 from webapp.views.words import gettext as _
 
 

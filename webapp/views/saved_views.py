@@ -16,7 +16,7 @@ from webapp.models.user import User
 from webapp.views import htmx
 from webapp.views.access import find_or_404, require_person
 from webapp.views.appointment_list import parse_filters
-from webapp.views.forms import ViewForm
+from webapp.views.forms.appointments import ViewForm
 from webapp.views.pages import render_page
 from webapp.views.words import gettext as _
 

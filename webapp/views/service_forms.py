@@ -24,7 +24,8 @@ from webapp.sync.offerings import (
 from webapp.views import htmx
 from webapp.views.access import acting, find_or_404, require_person
 from webapp.views.explanations import explain
-from webapp.views.forms import ServiceForm, parse_price, refuse
+from webapp.views.forms.catalog import ServiceForm, parse_price
+from webapp.views.forms.fields import refuse
 from webapp.views.pages import render_page
 from webapp.views.words import gettext as _
 

@@ -19,7 +19,7 @@ from webapp.sync.mailing import Mail, foresee_mail, foresee_mail_of_pushing_agai
 from webapp.sync.settlement import NotOffered, Started, settle_finding
 from webapp.views import htmx
 from webapp.views.access import require_person, settlers_only
-from webapp.views.forms import CancellationForm, DismissalForm, ReasonForm
+from webapp.views.forms.appointments import CancellationForm, DismissalForm, ReasonForm
 from webapp.views.pages import render_page
 from webapp.views.reviews import find_or_absent, render_row
 from webapp.views.words import gettext as _

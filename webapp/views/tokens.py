@@ -15,7 +15,7 @@ from webapp.models.user import User
 from webapp.sync.tokens import IssuedToken, issue_token, revoke_token
 from webapp.views import htmx, reauthentication
 from webapp.views.access import admins_only, find_or_404, require_person
-from webapp.views.forms import TokenForm
+from webapp.views.forms.settings import TokenForm
 from webapp.views.pages import render_page
 from webapp.views.wording import SCOPES
 from webapp.views.words import gettext as _

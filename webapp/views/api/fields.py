@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from webapp.sync.customers import InvalidEmail, InvalidPhone, clean_email, clean_phone
 from webapp.views.access import LARGEST_ID
-from webapp.views.forms import (
+from webapp.views.forms.fields import (
     LONGEST_EMAIL,
     LONGEST_NAME,
     LONGEST_NOTES,
