@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -90,6 +90,33 @@ class RunningDemo:
             " FROM intents i WHERE i.appointment_id = ANY(%s)",
             list(appointment_ids),
         )
+
+    def runs(self) -> object:
+        """The company's latest runs, and what became of them."""
+        return self.ask(
+            "SELECT array_agg(to_jsonb(r) - 'evidence') FROM (SELECT * FROM runs WHERE"
+            " company_id = 1 ORDER BY id DESC LIMIT 3) r"
+        )
+
+    @contextmanager
+    def between_runs(self) -> Iterator[None]:
+        """No run of the company begins meanwhile: it would settle what a test is about to."""
+        deadline = time.monotonic() + 60
+        while (held := self._hold_runs()) is None:
+            assert time.monotonic() < deadline, self.runs()
+            time.sleep(0.5)
+        yield
+        ended = "UPDATE runs SET status = 'stopped', finished_at = now() WHERE id = %s RETURNING id"
+        self.ask(ended, held)
+
+    def _hold_runs(self) -> object:
+        """A run of which no worker ever hears; None while a real one is running."""
+        [held] = self.ask(
+            "WITH held AS (INSERT INTO runs (company_id, scope, status, started_at, lease_until)"
+            " VALUES (1, 'delta', 'running', now(), now() + interval '1 hour')"
+            " ON CONFLICT DO NOTHING RETURNING id) SELECT max(id) FROM held"
+        )
+        return held
 
     def deliveries(self, uid: str) -> object:
         """What became of Cal.com's news of a booking, there and here."""
