@@ -142,6 +142,7 @@ def test_without_redis_a_sentence_is_said(
 def test_the_schedule_says_what_is_due_and_what_the_clock_knows(
     desk: Desk, runner: FlaskCliRunner, redis: Redis
 ) -> None:
+    desk.book()
     before = {row["task"]: row for row in rows(runner, "schedule", "list", "sonnenschein")}
     assert set(before) == set(schedule.TASKS)
     assert before["delta"]["is_begun"] is False

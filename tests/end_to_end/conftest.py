@@ -112,11 +112,11 @@ class RunningDemo:
     def _hold_runs(self) -> object:
         """A run of which no worker ever hears; None while a real one is running."""
         [held] = self.ask(
-            "WITH latest AS (SELECT * FROM runs WHERE company_id = 1 ORDER BY id DESC LIMIT 1),"
-            " fresh AS (SELECT (jsonb_populate_record(latest, jsonb_build_object("
+            "WITH fresh AS (SELECT (jsonb_populate_record(r, jsonb_build_object("
             " 'id', nextval(pg_get_serial_sequence('runs', 'id')), 'scope', 'delta', 'slot', NULL,"
             " 'status', 'running', 'started_at', now(), 'finished_at', NULL,"
-            " 'lease_until', now() + interval '1 hour'))).* FROM latest),"
+            " 'lease_until', now() + interval '1 hour'))).*"
+            " FROM runs r WHERE company_id = 1 ORDER BY r.id DESC LIMIT 1),"
             " held AS (INSERT INTO runs OVERRIDING SYSTEM VALUE SELECT * FROM fresh"
             " ON CONFLICT DO NOTHING RETURNING id) SELECT max(id) FROM held"
         )

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from tests.factories import Tenant, make_company
+from tests.factories import Tenant, make_appointment, make_company
 from webapp import clock
 from webapp.extensions import db
 from webapp.jobs import schedule
@@ -73,6 +73,7 @@ def test_each_slot_of_a_fortnight_runs_once_and_none_is_missed(
     monkeypatch.setattr(schedule, "settings", lambda: two_hourly)
     clock.advance(first - clock.now())
     company = make_company("fortnight", time_zone=zone)
+    make_appointment(company)
     ticks, dice = Ticks(first.month), random.Random(first.year)
     expected: dict[str, set[str]] = {name: set() for name in RUNS}
 

@@ -9,7 +9,7 @@ from redis import Redis
 from rq_scheduler import Scheduler
 from sqlalchemy import select
 
-from tests.factories import Tenant
+from tests.factories import Tenant, make_appointment
 from webapp import clock
 from webapp.application import settings
 from webapp.extensions import db
@@ -45,6 +45,8 @@ def test_a_slot_begins_every_six_hours(engine: Flask, hour: int, slot: str) -> N
 def test_every_company_gets_a_slot_once_however_often_the_tick_comes(
     redis: Redis, company: Tenant, other_company: Tenant
 ) -> None:
+    for each in (company, other_company):
+        make_appointment(each)
     for _ in range(3):
         schedule.tick("verification")
 
@@ -52,9 +54,18 @@ def test_every_company_gets_a_slot_once_however_often_the_tick_comes(
     assert len(queue("verification", redis)) == 2
 
 
+def test_a_company_that_has_not_begun_has_nothing_to_compare(company: Tenant) -> None:
+    schedule.tick("verification")
+    assert runs_of(company) == 0
+    make_appointment(company)
+    schedule.tick("verification")
+    assert runs_of(company) == 1
+
+
 def test_the_next_slot_brings_the_next_run_and_a_missed_one_is_caught_up_once(
     company: Tenant,
 ) -> None:
+    make_appointment(company)
     schedule.tick("verification")
     finish_runs(company)
     clock.advance(timedelta(hours=18))

@@ -1,6 +1,7 @@
 """The first-run guide: each step's state comes from facts, so it can be left and taken up again."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.views.markup import find, said_in
 from tests.views.test_connection_settings import served
 from webapp import clock
 from webapp.extensions import db
+from webapp.jobs import schedule
 from webapp.jobs.inline import work_off_due
 from webapp.models.crossing import next_company_id
 from webapp.models.tenancy import as_company
@@ -222,3 +224,59 @@ def test_the_guide_is_for_admins(app: Flask, at_manager: Visitor) -> None:
     assert PAGE not in at_manager.page("/")
     assert at_manager.get(PAGE).status_code == 403
     assert at_manager.post(f"{PAGE}/imports").status_code == 403
+
+
+def tick(app: Flask, name: str) -> None:
+    """The scheduler's turn."""
+    with app.app_context():
+        schedule.tick(name)
+
+
+def count(owner_engine: Engine, rows: str) -> int:
+    with owner_engine.connect() as engine:
+        return int(engine.execute(text(f"SELECT count(*) FROM {rows}")).scalar_one())
+
+
+def test_the_clock_does_not_take_the_import_away_between_two_steps(
+    app: Flask, at_owner: Visitor, cal: Cal, served: str, work: Work, owner_engine: Engine
+) -> None:
+    connect(at_owner, cal)
+    make_services(at_owner)
+    clock.advance(timedelta(minutes=10))
+    for name in ("verification", "delta", "sweep"):
+        tick(app, name)
+        work()
+    assert count(owner_engine, "appointments") == 0
+    at_owner.post("/settings/webhook/registrations", {"back": "guide"})
+    assert "Take over the bookings" in at_owner.page(PAGE)
+
+
+def test_what_a_run_found_before_is_taken_over_by_the_import(
+    app: Flask, at_owner: Visitor, cal: Cal, work: Work, owner_engine: Engine
+) -> None:
+    connect(at_owner, cal)
+    make_services(at_owner)
+    clock.advance(timedelta(minutes=10))
+    at_owner.post("/verifications")
+    work()
+    assert count(owner_engine, "discrepancies WHERE resolved_at IS NULL") == 4
+    assert "Your desk is not set up yet" in at_owner.page("/")
+    at_owner.post(f"{PAGE}/imports")
+    work()
+    assert count(owner_engine, "discrepancies WHERE resolved_at IS NULL") == 0
+    assert count(owner_engine, "appointments WHERE calcom_sync_status = 'synced'") == 4
+    assert "4 bookings were taken over." in said_in(at_owner.page(PAGE))
+
+
+def test_who_has_begun_otherwise_can_still_take_over_what_is_there(
+    at_owner: Visitor, cal: Cal, owner_engine: Engine
+) -> None:
+    connect(at_owner, cal)
+    make_services(at_owner)
+    with owner_engine.connect() as engine:
+        service_id = engine.execute(text("SELECT min(id) FROM services")).scalar_one()
+    day = {"day": f"{in_days(9):%Y-%m-%d}", "time": "10:00", "service": str(service_id)}
+    at_owner.post("/appointments", {"customer": "new", "name": "B", "email": "b@e.test", **day})
+    page = said_in(at_owner.page(PAGE))
+    assert "There are appointments here already." in page
+    assert "Take over the bookings" in page

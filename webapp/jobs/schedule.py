@@ -39,6 +39,7 @@ from webapp.models.crossing import company_ids
 from webapp.models.run import RunScope, is_slot_taken, take_slot
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.connection import needs_asking
+from webapp.sync.first_steps import has_begun
 from webapp.sync.runs import start_run
 
 FIGURES_MINUTES = 5
@@ -86,8 +87,9 @@ def sealing_slot(now: datetime, _zone: ZoneInfo) -> str:
 
 def _run_of(scope: RunScope) -> Callable[[Session, datetime, str], int | None]:
     def begin(session: Session, now: datetime, slot: str) -> int | None:
-        """None for a company that has no key yet, and while another run of it is running."""
-        if session.get_one(Company, require_company_id()).calcom_api_key is None:
+        """None for a company that has not begun, and while another run of it is running."""
+        company = session.get_one(Company, require_company_id())
+        if company.calcom_api_key is None or not has_begun(session):
             return None
         return start_run(session, scope=scope, now=now, slot=slot)
 

@@ -11,9 +11,12 @@ from webapp.models.appointment import Appointment
 from webapp.models.company import Company, ConnectionState
 from webapp.models.run import Run, RunScope, RunStatus
 from webapp.models.service import Service
+from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import require_company_id
 from webapp.sync.runs import start_run
 from webapp.sync.webhook_registration import first_delivery_since
+
+_IS_SETTLED = Appointment.calcom_sync_status != SyncState.ORPHANED_CALCOM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +32,20 @@ class FirstSteps:
     proven_at: datetime | None
     run: Run | None
     has_appointments: bool
+    """Others than those that a run has found on Cal.com and nobody has settled yet."""
 
     @property
     def has_webhook(self) -> bool:
         return self.proven_at is not None
 
     @property
+    def has_run_import(self) -> bool:
+        return self.run is not None and self.run.status is RunStatus.DONE
+
+    @property
     def has_imported(self) -> bool:
         """A company that has appointments has begun, however they came."""
-        is_done = self.run is not None and self.run.status is RunStatus.DONE
-        return is_done or self.has_appointments
+        return self.has_run_import or self.has_appointments
 
     @property
     def is_set_up(self) -> bool:
@@ -68,7 +75,7 @@ def read_first_steps(session: Session) -> FirstSteps:
         registered_at=company.webhook_registered_at,
         proven_at=first_delivery_since(session, company.webhook_registered_at),
         run=latest_import(session),
-        has_appointments=_is_there(session, Appointment),
+        has_appointments=_is_there(session, Appointment, _IS_SETTLED),
     )
 
 
@@ -80,10 +87,19 @@ def needs_first_steps(session: Session) -> bool:
     company = session.get_one(Company, require_company_id())
     if company.calcom_api_key is None:
         return True
-    if _is_there(session, Appointment):
+    if _is_there(session, Appointment, _IS_SETTLED):
         return False
     run = latest_import(session)
     return run is None or run.status is not RunStatus.DONE
+
+
+def has_begun(session: Session) -> bool:
+    """Whether there is anything to compare: an appointment, or a run that a person asked for.
+
+    Until then no periodic run begins: between two steps of the guide it would flag every booking
+    that the last step is about to take over.
+    """
+    return _is_there(session, Appointment) or _is_there(session, Run, Run.status == RunStatus.DONE)
 
 
 def latest_import(session: Session) -> Run | None:
@@ -102,7 +118,9 @@ def start_import(session: Session, *, user_id: int, now: datetime) -> int | None
 
 
 def _is_there(
-    session: Session, model: type[Service] | type[Appointment], *conditions: object
+    session: Session,
+    model: type[Service] | type[Appointment] | type[Run],
+    *conditions: object,
 ) -> bool:
     query = select(model.id).where(
         model.company_id == require_company_id(),

@@ -213,8 +213,10 @@ class _Reading:
     def _agrees(
         self, ours: Ours, booking: Booking, verdict: Verdict, uids: list[str]
     ) -> Iterable[Judged]:
-        if ours.state is SyncState.ORPHANED_CALCOM and verdict.branch is Branch.AGREED:
-            # It agrees because it was made of the booking: only a person can say that it is right.
+        is_found = ours.state is SyncState.ORPHANED_CALCOM and verdict.branch is Branch.AGREED
+        if is_found and self._run.scope is not RunScope.IMPORT:
+            # It agrees because it was made of the booking: only a person can say that it is right,
+            # as who begins an import does.
             self.findings.disagreed += 1
             return []
         self.findings.agreed += 1

@@ -23,6 +23,7 @@ from webapp.models.heartbeat import ProcessKind
 from webapp.models.run import RunScope, latest_slots
 from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
+from webapp.sync.first_steps import has_begun
 from webapp.sync.runs import start_run
 from webapp.views import htmx
 from webapp.views.access import acting, company_zone, require_person
@@ -131,13 +132,14 @@ def _start(company_id: int, scope: RunScope) -> None:
 def _checks(now: datetime) -> list[Check]:
     last = latest_slots(db.session(), CHECKS)
     has_key = db.session.get_one(Company, require_company_id()).calcom_api_key is not None
-    patience = timedelta(seconds=3 * settings().tick_seconds)
+    patience, is_at_work = timedelta(seconds=3 * settings().tick_seconds), has_begun(db.session())
     checks = []
     for name, label in CHECKS.items():
         began_at, next_at = slot_bounds(TASKS[name], now, company_zone())
         row, needs_key = last.get(name), name in SCOPES and not has_key
         is_taken = row is not None and row.slot == TASKS[name].slot_at(now, company_zone())
-        is_missed = not is_taken and not needs_key and now - began_at > patience
+        is_late = not is_taken and now - began_at > patience
+        is_missed = is_late and not (name in SCOPES and (needs_key or not is_at_work))
         checks.append(
             Check(name, label, row.taken_at if row else None, next_at, is_missed, needs_key)
         )
