@@ -4,6 +4,8 @@
   const text = document.getElementById("palette-text");
   if (!palette || !text) return;
   const options = () => [...palette.querySelectorAll("[role=option]")];
+  // Whether the list is of what was typed; Enter that comes earlier waits for it.
+  let isFresh = true, isWanted = false;
   const chosen = () => palette.querySelector("[aria-selected=true]");
 
   const choose = (option) => {
@@ -37,7 +39,13 @@
       open();
     } else if (event.target === palette || event.target.closest("[data-palette-close]")) palette.close();
   });
+  text.addEventListener("input", () => { isFresh = isWanted = false; choose(); });
   text.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.isComposing && !isFresh) {
+      event.preventDefault();
+      isWanted = true;
+      return;
+    }
     const all = options();
     const at = all.indexOf(chosen());
     const moves = { ArrowDown: (at + 1) % all.length, ArrowUp: (at <= 0 ? all.length : at) - 1, Home: 0, End: all.length - 1 };
@@ -56,6 +64,9 @@
     const all = options();
     text.setAttribute("aria-expanded", String(all.length > 0));
     choose(text.value ? all[0] : undefined);
+    isFresh = true;
+    if (isWanted) all[0]?.click();
+    isWanted = false;
   });
-  palette.addEventListener("close", () => { text.setAttribute("aria-expanded", "false"); choose(); });
+  palette.addEventListener("close", () => { isWanted = false; text.setAttribute("aria-expanded", "false"); choose(); });
 })();

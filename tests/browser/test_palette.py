@@ -41,6 +41,18 @@ def test_it_opens_by_keyboard_and_enter_goes_to_the_first_result(
     page.wait_for_url(f"**/appointments/{booked}")
 
 
+def test_enter_that_comes_before_the_results_opens_what_was_typed(
+    open_browser: Open, admin: Person, booked: int
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("option", name="Overview")).to_be_visible()
+    page.keyboard.type("anna ab")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/appointments/{booked}")
+
+
 def test_arrows_choose_and_go_round(open_browser: Open, admin: Person, booked: int) -> None:
     page = open_browser()
     log_in(page, admin)

@@ -30,6 +30,8 @@ def answering(app: Flask) -> Iterator[None]:
         {"customer": LONG},
         {"service": "1\x00"},
         {"day": "9999-12-31", "time": "23:59"},
+        {"slot": "9999-12-31T23:59:00Z"},
+        {"slot": "0001-01-01T00:00:00+14:00"},
     ],
 )
 def test_a_form_is_refused(at_admin: Visitor, company: Tenant, fields: dict[str, str]) -> None:
@@ -51,10 +53,21 @@ def test_a_form_is_refused(at_admin: Visitor, company: Tenant, fields: dict[str,
         "/appointments?text=%ED%A0%80",
         "/appointments/99999999999999999999999",
         "/login?next=%00",
+        *(
+            f"/{name}?after=0_20000101T000000.000000_1&{asked}"
+            for name in ("appointments", "reviews", "deliveries", "audit")
+            for asked in ("endpoint=x", "_external=1&_scheme=javascript", "self=1")
+        ),
     ],
 )
 def test_an_address_is_refused_or_answered(at_admin: Visitor, path: str) -> None:
     assert at_admin.get(path).status_code < 500
+
+
+@pytest.mark.parametrize("path", ["/bulk-actions", "/appointments/cancellations"])
+def test_an_instant_beyond_all_zones_is_refused(at_admin: Visitor, path: str) -> None:
+    form = {"shown_at": "0001-01-01T00:00:00+14:00", "scope": "matching", "kind": "retry"}
+    assert at_admin.post(path, form).status_code == 400
 
 
 def test_the_doors_without_login_stand_it_too(nobody: Visitor) -> None:

@@ -33,7 +33,19 @@ class DeliveryFilters:
 
     @property
     def is_narrowed(self) -> bool:
-        return bool(self.status or self.trigger or self.text or self.first_day or self.last_day)
+        return bool(self.as_query)
+
+    @property
+    def as_query(self) -> dict[str, str]:
+        """What an address has to say for the same list, from its top."""
+        asked = {
+            "outcome": self.status.value if self.status else "",
+            "trigger": self.trigger.value if self.trigger else "",
+            "text": self.text,
+            "from": self.first_day.isoformat() if self.first_day else "",
+            "to": self.last_day.isoformat() if self.last_day else "",
+        }
+        return {name: value for name, value in asked.items() if value}
 
 
 def parse_delivery_filters(args: Mapping[str, str]) -> DeliveryFilters:

@@ -7,6 +7,7 @@ from flask import Flask
 from flask_babel import format_datetime, format_decimal, get_locale
 
 from webapp import clock
+from webapp.views.local_time import FIRST_YEAR, LAST_YEAR
 from webapp.views.words import gettext as _
 
 PATTERNS = {
@@ -64,11 +65,12 @@ def iso(instant: datetime) -> str:
 
 
 def instant_from(text: object) -> datetime | None:
-    """An instant out of stored JSON; None when it is none."""
+    """An instant out of JSON or a form; None when it is none that every zone can show."""
     try:
-        return datetime.fromisoformat(str(text)).astimezone(UTC)
-    except ValueError:
+        instant = datetime.fromisoformat(str(text)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
+    return instant if FIRST_YEAR <= instant.year < LAST_YEAR else None
 
 
 def _pattern(name: str) -> str:
