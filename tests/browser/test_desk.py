@@ -196,6 +196,17 @@ def test_marking_read_takes_the_number_off_the_badge(
     expect(page.locator("#unread")).to_have_text("")
 
 
+def test_following_an_item_of_the_inbox_reads_it(
+    open_browser: Open, admin: Person, finding: int
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/notifications")
+    page.locator(".inbox-item .row-link").first.click()
+    page.wait_for_url(lambda url: "/notifications" not in url)
+    expect(page.locator("#unread")).to_have_text("")
+
+
 def test_a_chosen_look_overrules_the_device(open_browser: Open, admin: Person) -> None:
     page = open_browser(color_scheme="light")
     log_in(page, admin)

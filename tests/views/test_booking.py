@@ -145,6 +145,20 @@ def test_customers_are_offered_while_their_name_is_typed(
     assert str(wanted) in at_manager.page("/appointments/new?q=ruth")
 
 
+def test_from_a_customers_page_that_customer_is_chosen(
+    at_manager: Visitor, company: Tenant, other_company: Tenant
+) -> None:
+    page = at_manager.page(f"/appointments/new?customer={company.customer_id}")
+    [chosen] = [
+        each.attributes["value"]
+        for each in find(page, "input", name="customer")
+        if "checked" in each.attributes
+    ]
+    assert chosen == str(company.customer_id)
+    strange = at_manager.get(f"/appointments/new?customer={other_company.customer_id}")
+    assert strange.status_code == 404
+
+
 def test_moving_writes_the_new_time_and_its_intent(
     at_manager: Visitor, make: Make, company: Tenant, owner_engine: Engine
 ) -> None:

@@ -39,7 +39,8 @@ CHOICES = 8
 @blueprint.get("/new")
 @acting
 def new() -> ResponseReturnValue:
-    """An address may name day, time and service: the calendar's empty hours do."""
+    """An address may name day, time, service and customer: the calendar's empty hours and a
+    customer's page do."""
     return _render_new(_with_choices(BookingForm(data=_prefilled())))
 
 
@@ -155,12 +156,14 @@ def _booking_form() -> BookingForm:
 
 def _prefilled() -> dict[str, str]:
     day, at = request.args.get("day", ""), request.args.get("time", "")
-    service = request.args.get("service", "")
+    service, customer = request.args.get("service", ""), request.args.get("customer", "new")
     return {
         "day": day if parse_day(day) else "",
         "time": at if parse_time(at) else "",
         "service": str(find_or_404(Service, id_or_404(service)).id) if service else "",
-        "customer": "new",
+        "customer": "new"
+        if customer == "new"
+        else str(find_or_404(Customer, id_or_404(customer)).id),
     }
 
 

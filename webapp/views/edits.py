@@ -42,6 +42,7 @@ class Consequence:
 
     kind: str
     mail: Mail
+    starts_at: datetime
 
 
 @blueprint.get("/<int:appointment_id>/edits")
@@ -165,10 +166,10 @@ def _foresee(appointment: Appointment, wanted: Wanted) -> Consequence | None:
     """None where only what is ours changes."""
     if wanted.service.id != appointment.service_id:
         mail = foresee_mail(db.session(), appointment, IntentKind.CREATE)
-        return Consequence(BOOKS_ANEW, mail)
+        return Consequence(BOOKS_ANEW, mail, wanted.starts_at)
     if wanted.starts_at != appointment.starts_at:
         mail = foresee_mail(db.session(), appointment, IntentKind.RESCHEDULE)
-        return Consequence(RESCHEDULES, mail)
+        return Consequence(RESCHEDULES, mail, wanted.starts_at)
     return None
 
 

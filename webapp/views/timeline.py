@@ -12,6 +12,7 @@ from webapp.models.appointment import AppointmentStatus
 from webapp.models.discrepancy import Action, Resolution
 from webapp.models.history import EventKind, HistoryEvent
 from webapp.sync.policies import Remedy
+from webapp.views.delivery_words import trigger
 from webapp.views.explanations import explain
 from webapp.views.formats import ago, exact, instant_from
 from webapp.views.wording import ACTIONS, RESOLUTIONS, STATUSES
@@ -181,7 +182,8 @@ def _asked_for(data: Mapping[str, Any]) -> list[str]:
 def _reported(data: Mapping[str, Any]) -> list[str]:
     asked = _("The host asks to pick another time.") if data.get("asked_to_reschedule") else ""
     read = _("Cal.com was asked for this.") if data.get("was_read") else ""
-    return [str(data.get("trigger") or ""), asked, read]
+    said = f"{trigger(data['trigger'])}." if data.get("trigger") else ""
+    return [said, asked, read]
 
 
 def _reason(data: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from webapp.models.delivery import Delivery, DeliveryStatus
 from webapp.models.history import EventKind, HistoryEvent, timeline
 from webapp.models.intent import Attempt, Intent, IntentKind, IntentStatus
 from webapp.models.tenancy import require_company_id
+from webapp.views.delivery_words import delivery_reason, trigger
 from webapp.views.evidence import Difference, differences
 from webapp.views.explanations import explain
 from webapp.views.timeline import MARKS, Mark, details
@@ -176,12 +177,12 @@ def _arrivals(session: Session, appointment_id: int, told: set[int | None]) -> I
     )
     for row in rows:
         if row.id not in told:
-            why = f" ({row.reason})" if row.reason else ""
-            sentences = [f"{row.trigger}. {ARRIVALS[row.status]}{why}"]
+            why = delivery_reason(row.reason) if row.reason else ""
+            sentences = [f"{trigger(row.trigger)}. {ARRIVALS[row.status]}", why]
             yield Entry(
                 row.received_at,
                 ARRIVED,
-                sentences,
+                [sentence for sentence in sentences if sentence],
                 origin=Origin.CALCOM,
                 delivery_id=row.id,
                 rank=-1,
