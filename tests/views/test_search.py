@@ -35,7 +35,10 @@ def booked(make: Make, company: Tenant, anna: int) -> int:
     return make(make_appointment, company, customer_id=anna)
 
 
-@pytest.mark.parametrize("typed", ["ännchen", "ÄNNCHEN STRASSE", "anna@EX", "%2B4930"])
+@pytest.mark.parametrize(
+    "typed",
+    ["ännchen", "ÄNNCHEN STRASSE", "Straße", "strasse änn", "anna@EX", "%2B49 (30) 1", "0049 30"],
+)
 def test_a_customer_and_their_appointments_are_found(
     at_staff: Visitor, booked: int, typed: str
 ) -> None:
@@ -120,3 +123,8 @@ def test_what_it_costs_does_not_grow_with_what_is_found(
     assert len(many) == len(few) <= 15
     appointments = [each for each in found(page) if re.fullmatch(r"/appointments/\d+", each)]
     assert len(appointments) == MOST_OF_A_KIND
+
+
+@pytest.mark.parametrize("typed", ["-", "( )", ".", "/"])
+def test_what_is_no_number_finds_no_number(at_staff: Visitor, anna: int, typed: str) -> None:
+    assert not any("/customers/" in each for each in found(at_staff.page(f"/search?q={typed}")))

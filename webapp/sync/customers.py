@@ -166,11 +166,15 @@ def clean_phone(phone: str | None) -> str | None:
     """`+49301234567` out of `+49 (30) 123-4567` or `0049 30 …`; raises InvalidPhone."""
     if not phone or not phone.strip():
         return None
-    compact = re.sub(r"[\s()/.\-]", "", phone)
-    compact = re.sub(r"^00", "+", compact)
+    compact = compact_phone(phone)
     if not re.fullmatch(r"\+[1-9]\d{6,14}", compact):
         raise InvalidPhone
     return compact
+
+
+def compact_phone(phone: str) -> str:
+    """What is typed of a number as it is stored: `+4930` out of `0049 (30)`."""
+    return re.sub(r"^00", "+", re.sub(r"[\s()/.\-]", "", phone))
 
 
 def clean_email(email: str | None) -> str | None:

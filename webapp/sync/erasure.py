@@ -75,7 +75,7 @@ def export_customer(session: Session, customer_id: int) -> dict[str, Any] | None
     if customer is None:
         return None
     return {
-        "customer": _plain(customer, "company_id", "name_folded", "email_folded"),
+        "customer": _plain(customer, "company_id", "name_folded", "surname_folded", "email_folded"),
         "appointments": [
             _plain(row, "company_id", "sync_key", "sync_job_id")
             for row in _of(session, Appointment, Appointment.id, customer_id)

@@ -17,6 +17,7 @@ from webapp.models.customer import Customer
 from webapp.models.service import Service
 from webapp.models.sync_state import FAILURES, WAITING, SyncState
 from webapp.models.tenancy import require_company_id
+from webapp.sync.customers import compact_phone
 from webapp.views.access import LARGEST_ID, find_or_404, id_or_404
 from webapp.views.local_time import parse_day
 from webapp.views.paging import Cursor, behind, parse_cursor
@@ -144,13 +145,14 @@ def starts_with(
 
 
 def matches_customer(text: str) -> ColumnElement[bool]:
-    """Customers whose name, e-mail or phone begins with this."""
-    folded = fold(text)
-    return or_(
-        starts_with(Customer.name_folded, folded),
-        starts_with(Customer.email_folded, folded),
-        starts_with(Customer.phone, folded),
-    )
+    """Customers whose name, last name, e-mail or phone begins with this; a phone number as people
+    write it, with its country code."""
+    folded, number = fold(text), compact_phone(text)
+    columns = (Customer.name_folded, Customer.surname_folded, Customer.email_folded)
+    ranges = [starts_with(column, folded) for column in columns]
+    if number[:1] == "+" or number[:1].isdigit():
+        ranges.append(starts_with(Customer.phone, number))
+    return or_(*ranges)
 
 
 def _conditions(
