@@ -38,6 +38,16 @@
     }
   });
 
+  // A telephone's menu closes by a touch elsewhere and by Escape.
+  const closeMenu = (event) => {
+    const menu = document.querySelector(".menu-more[open]");
+    if (!menu || (event.key ? event.key !== "Escape" : menu.contains(event.target))) return;
+    menu.open = false;
+    if (event.key) menu.querySelector("summary").focus();
+  };
+  document.addEventListener("click", closeMenu);
+  document.addEventListener("keydown", closeMenu);
+
   // Only our own messages are shown for errors; a proxy's page is not. Polls fail quietly.
   const isPoll = (detail) => (detail.requestConfig?.path || "").includes("poll");
   const sayOffline = () => byId("toasts").replaceChildren(byId("offline").content.cloneNode(true));
