@@ -18,6 +18,7 @@ from tests.factories import (
     make_notification,
     make_run,
 )
+from webapp.models.appointment import AppointmentStatus
 from webapp.models.discrepancy import DiscrepancyType
 from webapp.models.sync_state import SyncState
 
@@ -205,6 +206,26 @@ def test_following_an_item_of_the_inbox_reads_it(
     page.locator(".inbox-item .row-link").first.click()
     page.wait_for_url(lambda url: "/notifications" not in url)
     expect(page.locator("#unread")).to_have_text("")
+
+
+def test_what_came_of_a_push_shows_everywhere_on_the_page(
+    open_browser: Open, app: Flask, admin: Person, company: Tenant, owner_engine: Engine
+) -> None:
+    with app.app_context():
+        number = make_appointment(
+            company, state=SyncState.VERIFICATION_PENDING, status=AppointmentStatus.SCHEDULED
+        )
+    page = open_browser()
+    log_in(page, admin)
+    page.goto(f"/appointments/{number}")
+    expect(page.locator("#facts")).to_contain_text("Scheduled")
+    expect(page.get_by_role("link", name="Reschedule")).to_be_visible()
+    with owner_engine.begin() as connection:
+        settled = "UPDATE appointments SET calcom_sync_status = 'synced', status = 'cancelled',"
+        settled += " sync_verified_at = now()"
+        connection.execute(text(settled))
+    expect(page.locator("#facts")).to_contain_text("Cancelled")
+    expect(page.get_by_role("link", name="Reschedule")).to_have_count(0)
 
 
 def test_a_chosen_look_overrules_the_device(open_browser: Open, admin: Person) -> None:

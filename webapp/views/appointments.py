@@ -78,8 +78,11 @@ def show(appointment_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/<int:appointment_id>/sync")
 def sync(appointment_id: int) -> ResponseReturnValue:
-    """What changes while Cal.com is being asked: the sync panel and the timeline."""
-    return render_template("appointments/_sync.html", **describe(appointment_id))
+    """What changes while Cal.com is being asked: the sync panel and the timeline; once it is
+    over, what the whole page says of the appointment."""
+    described = describe(appointment_id)
+    name = "_sync" if described["is_working"] else "_at_rest"
+    return render_template(f"appointments/{name}.html", now=clock.now(), **described)
 
 
 @blueprint.post("/<int:appointment_id>/verifications")
