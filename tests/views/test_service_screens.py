@@ -211,6 +211,7 @@ def test_synchronising_is_started_once_and_watched(
         desk.work()
     assert rows()["Consultation"].sync_status is ServiceSync.SYNCED
     settled = at_desk.get(f"{path}/sync?poll=", htmx=True).text
+    assert "Where the two differ" in settled, "what still differs comes along"
     assert "hx-trigger" not in settled
 
 

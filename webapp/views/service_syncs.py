@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from webapp import clock
 from webapp.extensions import db
 from webapp.jobs.service_sync import begin_sync
-from webapp.models.service import Service
+from webapp.models.service import Service, ServiceSync
 from webapp.sync.service_sync import Asked, request_sync
 from webapp.views import htmx
 from webapp.views.access import acting, find_or_404, require_person
@@ -22,7 +22,8 @@ def state(service_id: int) -> ResponseReturnValue:
     service = find_or_404(Service, service_id)
     if not htmx.is_htmx():
         return htmx.see_other(url_for("services.show", service_id=service_id))
-    return render_template("services/_sync.html", service=service)
+    is_over = service.sync_status is not ServiceSync.PENDING and service.calcom_event_type_id
+    return render_template(f"services/{'_at_rest' if is_over else '_sync'}.html", service=service)
 
 
 @blueprint.get("/syncs")
