@@ -78,6 +78,10 @@
     stood = null;
   });
 
+  document.addEventListener("click", (event) => {
+    event.target.closest("[data-dismiss]")?.closest(".alert").remove();
+  });
+
   // What a person waits for longer than a moment says so.
   let waitedFor = 0;
   const isWork = (event) => !isPoll(event.detail);
@@ -116,8 +120,10 @@
     if (form.method !== "post" || form.hasAttribute("hx-post") || form.hasAttribute("data-repeatable")) return;
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "yes";
+    setTimeout(() => { if (form.dataset.sent) byId("busy").hidden = false; }, 500);
   });
   addEventListener("pageshow", () => {
+    if (byId("busy")) byId("busy").hidden = true;
     document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; });
   });
 

@@ -96,7 +96,7 @@ EXPLANATIONS = {
     ),
     "NO_EVENT_TYPE": Explanation(
         _l("The service has no Cal.com event type, so nothing was sent."),
-        _l("An admin has to give the service an event type; then push again."),
+        _l("Give the service an event type; then push again."),
     ),
     "NOT_OUR_EVENT_TYPE": Explanation(
         _l("The event type belongs to another Cal.com account than your company's."),
@@ -161,11 +161,11 @@ EXPLANATIONS = {
     ),
     "CHAT_ADDRESS": Explanation(
         _l("The address of the chat channel cannot be used."),
-        _l("Make a new address in the chat service and enter it under Settings, Channels."),
+        _l("Make a new address in the chat service and enter it under Settings, Notifications."),
     ),
     "CHAT_REFUSED": Explanation(
         _l("The chat service did not take the message."),
-        _l("Send a test from Settings, Channels; if it fails too, make a new address there."),
+        _l("Send a test from Settings, Notifications; if it fails too, make a new address there."),
     ),
 }
 UNKNOWN = Explanation(
