@@ -63,9 +63,8 @@ def invite(
     address = clean_email(email)
     if address is None:
         raise InvalidEmail
-    if find_login(session, address) is not None:
-        raise AddressTaken
     link = AccessLink(kind=LinkKind.INVITATION, email=address, role=role)
+    _needs_free_address(session, link)
     return _issue(session, link, by_mail=by_mail, user_id=user_id, now=now)
 
 
@@ -79,8 +78,13 @@ def offer_new_password(
 
 def renew_link(
     session: Session, link: AccessLink, *, by_mail: bool, user_id: int, now: datetime
-) -> IssuedLink:
-    """The same invitation once more, with another secret and a fresh life."""
+) -> IssuedLink | None:
+    """The same invitation once more, with another secret and a fresh life; None where it was used
+    or withdrawn meanwhile: that was somebody's word. Raises AddressTaken as `invite` does."""
+    _needs_free_address(session, link)
+    _lock_address(session, link)
+    if not _end(session, AccessLink.id == link.id, now=now):
+        return None
     fresh = AccessLink(kind=link.kind, email=link.email, role=link.role, user_id=link.user_id)
     return _issue(session, fresh, by_mail=by_mail, user_id=user_id, now=now)
 
@@ -112,8 +116,7 @@ def accept_invitation(
     """
     if not _end(session, AccessLink.id == link.id, now=now):
         return None
-    if find_login(session, link.email) is not None:
-        raise AddressTaken
+    _needs_free_address(session, link)
     user = User(
         email=link.email,
         email_folded=link.email_folded,
@@ -270,6 +273,11 @@ def _issue(
     subject = f"user:{link.user_id}" if link.user_id else f"access_link:{link.id}"
     _audit(session, f"{about}.created", subject, user_id or link.user_id, now, by_mail=by_mail)
     return IssuedLink(link.id, text)
+
+
+def _needs_free_address(session: Session, link: AccessLink) -> None:
+    if find_login(session, link.email) is not None:
+        raise AddressTaken
 
 
 def _lock_address(session: Session, link: AccessLink) -> None:
