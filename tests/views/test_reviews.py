@@ -420,6 +420,16 @@ def test_everything_that_matches_is_exported_and_no_cell_is_a_formula(
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
 
 
+def test_an_export_that_is_taken_slowly_keeps_no_transaction_open(
+    at_manager: Visitor, finding: int, waiting_transactions: Callable[[], int]
+) -> None:
+    answer = at_manager.client.post("/reviews/exports", buffered=False)
+    pieces = answer.iter_encoded()
+    next(pieces)
+    assert waiting_transactions() == 0
+    assert b"".join(pieces) == b"", "that was the whole of it, and it's over"
+
+
 def test_german_readers_get_semicolons(at_manager: Visitor, finding: int) -> None:
     at_manager.post("/profile/language", {"language": "de"})
     response = at_manager.post("/reviews/exports")

@@ -78,13 +78,14 @@ def fetch_queue(session: Session, filters: QueueFilters, now: datetime) -> Page[
     return cut_page(rows, _cursor_of)
 
 
-def export_queue(session: Session, filters: QueueFilters, now: datetime) -> Iterator[Discrepancy]:
+def export_queue(
+    session: Session, filters: QueueFilters, now: datetime
+) -> Iterator[Sequence[Discrepancy]]:
     """Everything that matches, in the queue's order, a batch in memory at a time."""
     cursor: Cursor | None = None
     while rows := _behind(session, filters, cursor, now, EXPORT_BATCH):
-        yield from rows
         cursor = _cursor_of(rows[-1])
-        session.expunge_all()
+        yield rows
 
 
 def count_queue(session: Session, filters: QueueFilters, now: datetime) -> int:
