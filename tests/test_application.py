@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
 from flask import Flask
+from sqlalchemy import event
 
 from webapp import create_app
 from webapp.embedded import Servers
-from webapp.extensions import limiter
+from webapp.extensions import db, limiter
 from webapp.settings import Settings
 
 Start = Callable[[Settings], Flask]
+NOWHERE = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
 
 
 @pytest.fixture
@@ -31,12 +34,33 @@ def test_a_role_that_owns_the_tables_is_refused(
         start(privileged)
 
 
+def test_a_privileged_role_is_refused_also_where_postgresql_comes_up_later(
+    start: Start, settings: Settings, servers: Servers
+) -> None:
+    """After a power cut both machines start at once: nobody may serve unasked then."""
+    app = start(settings.model_copy(update={"database_url": NOWHERE}))
+    there = {"now": servers.database_owner_url}
+    with app.app_context():
+        engine = db.engine
+
+        @event.listens_for(engine, "do_connect")
+        def connect(*_: object) -> psycopg.Connection:
+            return psycopg.connect(there["now"].replace("+psycopg", ""))
+
+        for _try in range(2):
+            answer = app.test_client().get("/readyz")
+            assert answer.status_code == 503
+            assert answer.json is not None
+            assert answer.json["checks"]["database"] == "unreachable: PrivilegedRole"
+        there["now"] = settings.database_url
+        assert app.test_client().get("/readyz").status_code == 200
+        engine.dispose()
+
+
 def test_without_a_database_the_process_lives_and_says_that_it_is_not_ready(
     start: Start, settings: Settings
 ) -> None:
-    nowhere = settings.model_copy(
-        update={"database_url": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
-    )
+    nowhere = settings.model_copy(update={"database_url": NOWHERE})
     client = start(nowhere).test_client()
 
     assert client.get("/healthz").json == {"status": "ok"}

@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp import logs
 from webapp.extensions import babel, csrf, db, limiter, login, migrate
-from webapp.models.serving_role import objection_to_role
+from webapp.models.serving_role import PrivilegedRole, refuse_privileged_role
 from webapp.models.vault import Vault
 from webapp.settings import Settings, SettingsError, load_settings
 
@@ -51,17 +51,16 @@ def vault() -> Vault:
 def _refuse_privileged_role(app: Flask) -> None:
     """Walls that the serving role can walk through are none: then there is no start."""
     with app.app_context():
+        refuse_privileged_role(db.engine)
         try:
-            with db.engine.connect() as connection:
-                objection = objection_to_role(connection)
+            db.engine.connect().close()
         except OperationalError as error:
+            if isinstance(error.orig, PrivilegedRole):
+                sys.exit(f"Lockstep cannot start: {error.orig}.")
             # PostgreSQL may come up after us; /readyz tells.
             logs.log("start").warning("database_away", error=type(error.orig).__name__)
-            return
         finally:
             db.engine.dispose()
-    if objection is not None:
-        sys.exit(f"Lockstep cannot start: the role in DATABASE_URL {objection}.")
 
 
 def _settings_or_exit() -> Settings:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, current_app, request
-from werkzeug.utils import safe_join
+from werkzeug.security import safe_join
 
 SQUEEZED = {".css", ".js", ".svg"}
 REMEMBERED_FILES = 100
