@@ -70,7 +70,7 @@ def settings(servers: Servers) -> Settings:
 @pytest.fixture(scope="session")
 def migrated_app(settings: Settings) -> Flask:
     app = create_app(settings)
-    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False, EVEN_TIME_SECONDS=0)
     with app.app_context():
         upgrade()
     return app

@@ -48,7 +48,9 @@ class Settings(BaseSettings):
         False, description="Let tenants point Cal.com at private addresses (the demo does)"
     )
     login_attempts_per_minute: int = Field(
-        10, ge=1, description="Login attempts a minute for one address; per e-mail likewise"
+        10,
+        ge=1,
+        description="Login attempts a minute for one address; per e-mail twenty times that",
     )
     api_requests_per_minute: int = Field(
         300, ge=1, description="Requests a minute that one API token may make"

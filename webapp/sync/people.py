@@ -24,6 +24,10 @@ MAIL_LEASE = timedelta(seconds=60)
 
 MOST_MAIL_TRIES = 5
 
+FRESH = timedelta(minutes=10)
+"""So long nobody is sent another link for a new password who asks for one: whoever types somebody's
+e-mail could else end the link that this person has just been sent, again and again."""
+
 
 class LastAdmin(InvalidValue):
     """Nobody would be left who may change the settings."""
@@ -74,6 +78,23 @@ def offer_new_password(
     """A link with which a person sets a new password; `user_id`: the admin, None: themselves."""
     link = AccessLink(kind=LinkKind.PASSWORD, user_id=user.id, email=user.email)
     return _issue(session, link, by_mail=by_mail, user_id=user_id, now=now)
+
+
+def request_new_password(session: Session, user: User, *, now: datetime) -> IssuedLink | None:
+    """By mail, for whoever says they forgot theirs; None where a link is FRESH and on its way or
+    there."""
+    if session.scalar(
+        select(AccessLink.id).where(
+            AccessLink.company_id == require_company_id(),
+            AccessLink.kind == LinkKind.PASSWORD,
+            AccessLink.user_id == user.id,
+            AccessLink.ended_at.is_(None),
+            AccessLink.created_at > now - FRESH,
+            AccessLink.mail_error.is_(None) | AccessLink.mail_due_at.is_not(None),
+        )
+    ):
+        return None
+    return offer_new_password(session, user, by_mail=True, user_id=None, now=now)
 
 
 def renew_link(
