@@ -1,6 +1,7 @@
 """The start: refused for a role that the walls wouldn't bind, borne where PostgreSQL is late."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -68,6 +69,17 @@ def test_without_a_database_the_process_lives_and_says_that_it_is_not_ready(
     assert answer.status_code == 503
     assert answer.json is not None
     assert answer.json["checks"]["database"].startswith("unreachable")
+
+
+def test_a_redis_behind_a_socket_file_is_taken(
+    start: Start, settings: Settings, tmp_path: Path
+) -> None:
+    """By who throttles, too: it calls the form of such an address by another name."""
+    client = start(settings.model_copy(update={"redis_url": f"unix://{tmp_path}/no"})).test_client()
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert answer.json["checks"]["redis"].startswith("unreachable")
 
 
 def test_a_ready_process_says_so_and_without_redis_stays_ready(
