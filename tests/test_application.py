@@ -1,12 +1,15 @@
 """The start: refused for a role that the walls wouldn't bind, borne where PostgreSQL is late."""
 
+import os
+import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from webapp import create_app
 from webapp.embedded import Servers
@@ -69,6 +72,31 @@ def test_without_a_database_the_process_lives_and_says_that_it_is_not_ready(
     assert answer.status_code == 503
     assert answer.json is not None
     assert answer.json["checks"]["database"].startswith("unreachable")
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="what a socket is set to is read as Linux has it"
+)
+def test_a_lost_machine_is_noticed_in_half_a_minute_from_both_sides(engine: Flask) -> None:
+    """The lead hangs on a connection: PostgreSQL's own idea is to ask after two hours."""
+    with db.engine.connect() as connection:
+        shown = {
+            name: connection.scalar(text(f"SHOW {name}"))
+            for name in (
+                "tcp_keepalives_idle",
+                "tcp_keepalives_interval",
+                "tcp_keepalives_count",
+                "tcp_user_timeout",
+            )
+        }
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        with socket.socket(fileno=os.dup(raw.fileno())) as ours:
+            idle = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+            unanswered = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+            assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert list(shown.values()) == ["10", "5", "3", "30000"]
+    assert (idle, unanswered) == (10, 15_000)
 
 
 def test_a_redis_behind_a_socket_file_is_taken(

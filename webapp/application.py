@@ -20,6 +20,20 @@ LANGUAGES = ("en", "de")
 FROZEN = "-c idle_in_transaction_session_timeout=20s"
 """A frozen process must not hold its locks for longer than its lease: no transaction of ours waits
 for anything but the database."""
+LOST = (
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+    " -c tcp_user_timeout=30s"
+)
+"""A machine that is lost closes no connection. PostgreSQL asks whether it is there and, after half
+a minute, lets go of what it held: the lead, so that another scheduler takes it."""
+UNREACHABLE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""The other way round: a PostgreSQL that is gone from the net is noticed in seconds (the last one
+in milliseconds), not when the kernel gives up. On a socket file none of them means anything."""
 
 
 def make_app(settings: Settings | None = None) -> Flask:
@@ -76,7 +90,11 @@ def _configure(app: Flask, settings: Settings) -> None:
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS={
             "pool_pre_ping": True,
-            "connect_args": {"connect_timeout": 5, "options": f"-c timezone=UTC {FROZEN}"},
+            "connect_args": {
+                "connect_timeout": 5,
+                "options": f"-c timezone=UTC {FROZEN} {LOST}",
+                **UNREACHABLE,
+            },
         },
         SESSION_COOKIE_NAME="lockstep_session",
         SESSION_COOKIE_SECURE=settings.session_cookie_secure,
