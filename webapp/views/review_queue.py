@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
+from flask import url_for
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, Select, func, or_, select
@@ -67,6 +69,14 @@ def parse_queue_filters(args: Mapping[str, str]) -> QueueFilters:
         text=args.get("text", "").strip()[:100],
         cursor=parse_cursor(args.get("after")),
     )
+
+
+def queue_address(kept: str) -> str:
+    """The queue as an earlier address had it, filters and page: `kept` is what stood behind its
+    question mark. Anything else in it is left out."""
+    known = {each.name for each in fields(QueueFilters)} - {"cursor"} | {"after"}
+    asked = {name: value for name, value in parse_qsl(kept) if name in known}
+    return url_for("reviews.index", **asked)  # type: ignore[arg-type]
 
 
 def fetch_queue(session: Session, filters: QueueFilters, now: datetime) -> Page[Discrepancy]:
