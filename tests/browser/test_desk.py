@@ -154,6 +154,7 @@ def test_all_are_ticked_at_once_and_done_together(
             text("UPDATE bulk_actions SET status = 'cancelled', finished_at = now() WHERE id = 2")
         )
     expect(page.locator("#progress[hx-trigger]")).to_have_count(0)
+    expect(page.locator("#outcomes")).to_contain_text("Stopped before it began")
 
 
 def test_the_file_is_downloaded_as_often_as_one_asks(
