@@ -4,7 +4,7 @@ committing. Sockets are off except loopback."""
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from pytest_socket import socket_allow_hosts
 from redis import Redis
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, text
 
 from tests.emptying import empty_tables
 from tests.factories import Person, Tenant, make_company, make_person
@@ -70,7 +70,7 @@ def settings(servers: Servers) -> Settings:
 @pytest.fixture(scope="session")
 def migrated_app(settings: Settings) -> Flask:
     app = create_app(settings)
-    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False, EVEN_TIME_SECONDS=0)
     with app.app_context():
         upgrade()
     return app
@@ -81,6 +81,21 @@ def owner_engine(servers: Servers, migrated_app: Flask) -> Iterator[Engine]:
     """A connection as the owner of the tables, who sees every company: to arrange and to look."""
     engine = create_engine(servers.database_owner_url)
     yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def waiting_transactions(settings: Settings) -> Iterator[Callable[[], int]]:
+    """How many transactions of ours are open and do nothing: while something else is waited for,
+    none may. Asked as the role that serves: another one's are hidden."""
+    engine = create_engine(settings.database_url)
+
+    def count() -> int:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
+        with engine.connect() as connection:
+            return int(connection.scalar(text(query)) or 0)
+
+    yield count
     engine.dispose()
 
 

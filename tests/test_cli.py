@@ -1,13 +1,18 @@
 """The operator's command line, from an empty database to a verified company."""
 
+from collections.abc import Callable
+
 import pytest
 from flask import Flask
-from flask.testing import FlaskCliRunner
+from flask.testing import FlaskClient, FlaskCliRunner
 from redis import Redis
+from sqlalchemy import select
 
 from tests.desk import Cal
+from tests.factories import Person
 from webapp.extensions import db
 from webapp.jobs.queues import PEOPLE, queue
+from webapp.models.audit import Actor, AuditEntry
 from webapp.models.company import Company, Secret
 from webapp.models.crossing import company_of_slug, find_login
 from webapp.models.tenancy import as_company
@@ -129,6 +134,50 @@ def test_a_person_is_made_and_given_a_new_password(app: Flask, runner: FlaskCliR
             assert row.role is Role.MANAGER
             assert row.has_password("another long password")
             assert row.session_version == 2
+            audited = db.session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
+            assert [(each.action, each.actor) for each in audited][1:] == [
+                ("user.created", Actor.OPERATOR),
+                ("password_set", Actor.OPERATOR),
+            ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["user", "create", "sonnenschein", "a@b.test", "--name", "A"],
+        ["user", "password", "ADMIN"],
+        ["company", "connect", "sonnenschein", "--base-url", "http://127.0.0.1:9/v2"],
+        ["company", "connect-phone", "sonnenschein"],
+    ],
+)
+def test_no_transaction_waits_for_somebody_who_types(
+    admin: Person,
+    runner: FlaskCliRunner,
+    monkeypatch: pytest.MonkeyPatch,
+    waiting_transactions: Callable[[], int],
+    arguments: list[str],
+) -> None:
+    """The database ends one that idles, and the command would end in a trace."""
+    open_meanwhile = []
+
+    def ask(_what: str) -> str:
+        open_meanwhile.append(waiting_transactions())
+        return "a long enough answer"
+
+    for module in ("people", "companies"):
+        monkeypatch.setattr(f"webapp.cli.{module}.ask", ask)
+    runner.invoke(args=[admin.email if each == "ADMIN" else each for each in arguments])
+    assert open_meanwhile
+    assert set(open_meanwhile) == {0}
+
+
+def test_a_short_password_is_not_set(
+    admin: Person, runner: FlaskCliRunner, client: FlaskClient
+) -> None:
+    done = runner.invoke(args=["user", "password", admin.email], input="short\n")
+    assert (done.exit_code, "at least 10 characters" in done.output) == (1, True)
+    form = {"email": admin.email, "password": admin.password}
+    assert client.post("/login", data=form).status_code == 303
 
 
 @pytest.mark.parametrize(

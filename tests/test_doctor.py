@@ -140,6 +140,20 @@ def configured(redis: Redis) -> Iterator[Callable[[str, str], None]]:
         redis.config_set(name, value)
 
 
+def test_a_proxy_that_is_not_trusted(
+    desk: Desk, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All people would have its address: one's wrong passwords would keep all out."""
+    https = {"public_url": "https://desk.example.com", "session_cookie_secure": True}
+    for proxies, is_told in ((0, True), (1, False)):
+        changed = app.extensions["settings"].model_copy(
+            update={**https, "trusted_proxies": proxies, "allow_private_networks": False}
+        )
+        monkeypatch.setitem(app.extensions, "settings", changed)
+        said = findings(app).get("settings", {"advice": ""})
+        assert ("TRUSTED_PROXIES" in said["advice"]) is is_told
+
+
 def test_a_redis_that_throws_jobs_away(
     desk: Desk, app: Flask, configured: Callable[[str, str], None]
 ) -> None:

@@ -1,12 +1,15 @@
 """A bad value stops the start and is named; nothing secret is repeated."""
 
 import base64
+import math
 import re
 
 import pytest
+from annotated_types import Le
 from pydantic.fields import FieldInfo
 
 from tests.contracts.source import ROOT
+from webapp.jobs.queues import DELIVERY_TIMEOUT_SECONDS, PUSH_TIMEOUT_SECONDS
 from webapp.settings import Settings, SettingsError, load_settings
 
 KEY = "1:" + base64.urlsafe_b64encode(b"0" * 32).decode()
@@ -50,6 +53,25 @@ def test_the_four_that_must_be_set_suffice() -> None:
         ("PULSE_SECONDS", "often"),
         ("PUSH_RETRY_SECONDS", "1,x"),
         ("LOG_LEVEL", "LOUD"),
+        ("REDIS_URL", "redis://redis:six/0"),
+        ("PUBLIC_URL", "https://"),
+        ("PUBLIC_URL", "https://desk.example.com:https"),
+        ("SANDBOX_URL", "x"),
+        ("SMTP_URL", "smtp://mail:abc"),
+        ("SMTP_URL", "mail:25"),
+        ("MAIL_FROM", "nonsense"),
+        ("METRICS_TOKEN", "short"),
+        ("PUSH_RETRY_SECONDS", "-5,1"),
+        ("PUSH_RETRY_SECONDS", "1,nan"),
+        ("PUSH_QUIET_RETRY_SECONDS", "60,inf"),
+        ("VERIFICATION_RETRY_SECONDS", ","),
+        ("ABSENCE_GRACE_SECONDS", "inf"),
+        ("BRAKE_SHARE", "nan"),
+        ("KEEP_AUDIT_DAYS", "1000000000000"),
+        ("RECONNECT_SECONDS", "1e10"),
+        ("CALCOM_CALL_SECONDS", "20"),
+        ("PUSH_BUDGET_SECONDS", "51"),
+        ("PUSH_LEASE_SECONDS", "120"),
     ],
 )
 def test_a_bad_value_is_named_and_not_repeated(
@@ -80,6 +102,45 @@ def test_a_lease_shorter_than_the_calls_under_it_is_refused(
 
     with pytest.raises(SettingsError, match="PUSH_LEASE_SECONDS"):
         load_settings()
+
+
+def test_no_job_is_ended_before_its_own_deadlines_are() -> None:
+    """RQ breaks a job off, whatever it is at."""
+    longest = {name: _at_most(name) for name in Settings.model_fields}
+    assert longest["push_lease_seconds"] < PUSH_TIMEOUT_SECONDS
+    assert longest["push_budget_seconds"] < longest["push_lease_seconds"]
+    assert 2 * longest["calcom_call_seconds"] < DELIVERY_TIMEOUT_SECONDS
+
+
+def _at_most(name: str) -> float:
+    bounds = [each.le for each in Settings.model_fields[name].metadata if isinstance(each, Le)]
+    return float(str(bounds[0])) if bounds else math.inf
+
+
+def test_set_to_nothing_is_not_set(environment: pytest.MonkeyPatch) -> None:
+    """Files of settings say it so."""
+    for name in ("SMTP_URL", "METRICS_TOKEN", "PUSH_RETRY_SECONDS", "DATABASE_OWNER_URL"):
+        environment.setenv(name, "")
+    settings = load_settings()
+    assert settings.smtp_url is None
+    assert settings.metrics_token is None
+    assert settings.push_retry_seconds == (1.0, 5.0, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "unix:///run/redis.sock?db=1"),
+        ("REDIS_URL", "rediss://:pw@redis:6380/0"),
+        ("SMTP_URL", "smtps://user:pw@mail.example.com:465"),
+        ("MAIL_FROM", "desk@example.com"),
+        ("PUBLIC_URL", "http://[::1]:8000/"),
+        ("KEEP_AUDIT_DAYS", "36500"),
+    ],
+)
+def test_what_can_be_used_is_taken(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(name, value)
+    assert str(getattr(load_settings(), name.lower())) == value.rstrip("/")
 
 
 def test_several_pauses_are_read_from_one_variable(environment: pytest.MonkeyPatch) -> None:

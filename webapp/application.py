@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp import logs
 from webapp.extensions import babel, csrf, db, limiter, login, migrate
-from webapp.models.serving_role import objection_to_role
+from webapp.models.serving_role import PrivilegedRole, refuse_privileged_role
 from webapp.models.vault import Vault
 from webapp.settings import Settings, SettingsError, load_settings
 
@@ -20,6 +20,20 @@ LANGUAGES = ("en", "de")
 FROZEN = "-c idle_in_transaction_session_timeout=20s"
 """A frozen process must not hold its locks for longer than its lease: no transaction of ours waits
 for anything but the database."""
+LOST = (
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+    " -c tcp_user_timeout=30s"
+)
+"""A machine that is lost closes no connection. PostgreSQL asks whether it is there and, after half
+a minute, lets go of what it held: the lead, so that another scheduler takes it."""
+UNREACHABLE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""The other way round: a PostgreSQL that is gone from the net is noticed in seconds (the last one
+in milliseconds), not when the kernel gives up. On a socket file none of them means anything."""
 
 
 def make_app(settings: Settings | None = None) -> Flask:
@@ -51,17 +65,16 @@ def vault() -> Vault:
 def _refuse_privileged_role(app: Flask) -> None:
     """Walls that the serving role can walk through are none: then there is no start."""
     with app.app_context():
+        refuse_privileged_role(db.engine)
         try:
-            with db.engine.connect() as connection:
-                objection = objection_to_role(connection)
+            db.engine.connect().close()
         except OperationalError as error:
+            if isinstance(error.orig, PrivilegedRole):
+                sys.exit(f"Lockstep cannot start: {error.orig}.")
             # PostgreSQL may come up after us; /readyz tells.
             logs.log("start").warning("database_away", error=type(error.orig).__name__)
-            return
         finally:
             db.engine.dispose()
-    if objection is not None:
-        sys.exit(f"Lockstep cannot start: the role in DATABASE_URL {objection}.")
 
 
 def _settings_or_exit() -> Settings:
@@ -77,18 +90,23 @@ def _configure(app: Flask, settings: Settings) -> None:
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS={
             "pool_pre_ping": True,
-            "connect_args": {"connect_timeout": 5, "options": f"-c timezone=UTC {FROZEN}"},
+            "connect_args": {
+                "connect_timeout": 5,
+                "options": f"-c timezone=UTC {FROZEN} {LOST}",
+                **UNREACHABLE,
+            },
         },
         SESSION_COOKIE_NAME="lockstep_session",
         SESSION_COOKIE_SECURE=settings.session_cookie_secure,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
+        EVEN_TIME_SECONDS=0.4,
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_SSL_STRICT=settings.public_url.startswith("https://"),
         MAX_CONTENT_LENGTH=1_048_576,
         BABEL_DEFAULT_LOCALE="en",
         BABEL_TRANSLATION_DIRECTORIES=str(ROOT / "webapp" / "translations"),
-        RATELIMIT_STORAGE_URI=settings.redis_url,
+        RATELIMIT_STORAGE_URI=settings.redis_url.replace("unix://", "redis+unix://", 1),
         RATELIMIT_STORAGE_OPTIONS={"socket_connect_timeout": 0.25, "socket_timeout": 0.25},
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
         RATELIMIT_HEADERS_ENABLED=False,

@@ -5,16 +5,20 @@ A bad value stops the start and names the variable. Lengths carry their unit in 
 
 import base64
 import binascii
+from email.utils import parseaddr
 from functools import cached_property
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 AES_KEY_BYTES = 32
+LONGEST_DAYS = 36_500
+"""A hundred years: behind it no length of time leads to an instant any more."""
+UNIT_DAYS = {"seconds": 1 / 86_400, "minutes": 1 / 1440, "hours": 1 / 24, "days": 1}
 
 
 class SettingsError(Exception):
@@ -22,9 +26,16 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """Everything an operator can set; README lists each with its meaning."""
+    """Everything an operator can set; README lists each with its meaning. Set to nothing counts as
+    not set: so files of settings say it."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        str_strip_whitespace=True,
+        env_ignore_empty=True,
+        allow_inf_nan=False,
+    )
 
     database_url: str = Field(description="PostgreSQL, as the role that serves")
     database_owner_url: str | None = Field(
@@ -48,7 +59,9 @@ class Settings(BaseSettings):
         False, description="Let tenants point Cal.com at private addresses (the demo does)"
     )
     login_attempts_per_minute: int = Field(
-        10, ge=1, description="Login attempts a minute for one address; per e-mail likewise"
+        10,
+        ge=1,
+        description="Login attempts a minute for one address; per e-mail twenty times that",
     )
     api_requests_per_minute: int = Field(
         300, ge=1, description="Requests a minute that one API token may make"
@@ -93,7 +106,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="Form of the log lines")
 
     calcom_call_seconds: float = Field(
-        10.0, gt=0, le=60, description="Total deadline of one call to Cal.com"
+        10.0, gt=0, le=15, description="Total deadline of one call to Cal.com; jobs hold two"
     )
     calcom_calls_per_minute: int = Field(
         100, ge=1, description="Calls a minute per API key, until Cal.com announces its limit"
@@ -108,10 +121,13 @@ class Settings(BaseSettings):
         60.0, gt=0, description="How long they stop before one call tries again"
     )
     push_budget_seconds: float = Field(
-        30.0, gt=0, le=120, description="Total time one try at an intent may take"
+        30.0, gt=0, le=50, description="Total time one try at an intent may take"
     )
     push_lease_seconds: float = Field(
-        40.0, gt=0, le=300, description="After this a silent worker's intent is taken over"
+        40.0,
+        gt=0,
+        le=55,
+        description="After this a silent worker's intent is taken over; its job ends after 60 s",
     )
     push_retry_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
         (1.0, 5.0, 30.0), description="Pauses before the retries of a push; then it is flagged"
@@ -239,6 +255,20 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
 
+    @field_validator("*")
+    @classmethod
+    def _is_a_length_of_time(cls, value: Any, info: ValidationInfo) -> Any:
+        """What is named by a unit can be added to an instant."""
+        unit = UNIT_DAYS.get((info.field_name or "").rpartition("_")[2])
+        if unit is None or value is None:
+            return value
+        lengths = value if isinstance(value, tuple) else (value,)
+        if not lengths:
+            raise ValueError("needs one length of time or more")
+        if not all(0 <= length * unit <= LONGEST_DAYS for length in lengths):
+            raise ValueError("must not be negative, nor longer than a hundred years")
+        return value
+
     @field_validator("database_url", "database_owner_url")
     @classmethod
     def _is_postgresql(cls, value: str | None) -> str | None:
@@ -257,22 +287,34 @@ class Settings(BaseSettings):
     def _is_redis(cls, value: str) -> str:
         if not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
+        _split_address(value)
         return value
 
     @field_validator("smtp_url")
     @classmethod
     def _is_mail_server(cls, value: str | None) -> str | None:
         if value is not None:
-            parts = urlsplit(value)
+            parts = _split_address(value)
             if parts.scheme not in ("smtp", "smtps", "smtp-plain") or not parts.hostname:
                 raise ValueError("must be smtp://, smtps:// or smtp-plain:// and name a host")
-        return value or None
+        return value
 
-    @field_validator("public_url")
+    @field_validator("mail_from")
     @classmethod
-    def _is_web_address(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
+    def _is_sender(cls, value: str) -> str:
+        name, _, domain = parseaddr(value)[1].rpartition("@")
+        if not name or not domain:
+            raise ValueError("must be an e-mail address, as in Lockstep <desk@example.com>")
+        return value
+
+    @field_validator("public_url", "sandbox_url")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = _split_address(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must begin with http:// or https:// and name a host")
         return value.rstrip("/")
 
     @field_validator("encryption_keys")
@@ -299,6 +341,13 @@ class Settings(BaseSettings):
     def app_role(self) -> str:
         """The database role that serves; policies and grants are made out to it."""
         return make_url(self.database_url).username or ""
+
+
+def _split_address(value: str) -> SplitResult:
+    """Raises ValueError for a port that is none."""
+    parts = urlsplit(value)
+    _ = parts.port
+    return parts
 
 
 def parse_encryption_keys(text: str) -> dict[str, bytes]:

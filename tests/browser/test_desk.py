@@ -119,6 +119,25 @@ def test_a_finding_is_dismissed_in_a_dialog_by_keyboard(
     expect(dialog).to_be_hidden()
 
 
+def test_a_refused_reason_stays_in_the_dialog_and_the_row_in_the_queue(
+    open_browser: Open, admin: Person, finding: int
+) -> None:
+    page = open_browser()
+    log_in(page, admin)
+    page.goto("/reviews")
+    page.get_by_role("link", name="Dismiss").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("   ")
+    dialog.get_by_role("button", name="Dismiss").click()
+    expect(dialog).to_contain_text("Give a reason")
+    expect(page.locator("#confirmation")).to_have_count(1)
+    expect(page.locator(f"#review-{finding}")).to_be_visible()
+    dialog.get_by_label("Reason").fill("Agreed by telephone")
+    dialog.get_by_role("button", name="Dismiss").click()
+    expect(page.locator(".outcome", has_text="Dismissed")).to_be_visible()
+    expect(dialog).to_be_hidden()
+
+
 def test_all_are_ticked_at_once_and_done_together(
     open_browser: Open, admin: Person, finding: int, owner_engine: Engine
 ) -> None:
@@ -136,6 +155,7 @@ def test_all_are_ticked_at_once_and_done_together(
             text("UPDATE bulk_actions SET status = 'cancelled', finished_at = now() WHERE id = 2")
         )
     expect(page.locator("#progress[hx-trigger]")).to_have_count(0)
+    expect(page.locator("#outcomes")).to_contain_text("Stopped before it began")
 
 
 def test_the_file_is_downloaded_as_often_as_one_asks(

@@ -151,6 +151,7 @@ WHO_MAY: dict[str, set[Role]] = {
     "people.bar": ADMINS,
     "people.change_role": ADMINS,
     "people.confirm_bar": ADMINS,
+    "people.confirm_renewal": ADMINS,
     "people.index": ADMINS,
     "people.invite": ADMINS,
     "people.let_in": ADMINS,

@@ -1,6 +1,8 @@
 """The audit log can be added to and not be changed; whoever changes it all the same is found."""
 
+import sys
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -11,6 +13,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from tests.factories import Tenant
 from webapp import clock
+from webapp.cli.audit import exported
 from webapp.extensions import db
 from webapp.jobs import cleaning, schedule, sealing
 from webapp.jobs.sealing import seal
@@ -319,6 +322,18 @@ def test_the_command_verifies_exports_and_compares_a_noted_seal(
     broken = runner.invoke(args=verify)
     assert broken.exit_code == 1
     assert f"changed: entry {second}, seal 2" in broken.output
+
+
+def test_no_transaction_waits_for_who_pages_through_the_export(
+    acting: Tenant, monkeypatch: pytest.MonkeyPatch, waiting_transactions: Callable[[], int]
+) -> None:
+    monkeypatch.setattr(sys.modules[exported.__module__], "STRIDE", 2)
+    write(acting, "one", "two", "three")
+    with as_company(acting.id):
+        entries = exported()
+        for number in range(3):
+            assert next(entries)["id"] == number + 1
+            assert waiting_transactions() == 0
 
 
 def _insert_slowly(connection: Connection, tenant: Tenant) -> None:

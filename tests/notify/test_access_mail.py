@@ -1,6 +1,7 @@
 """Links by mail: an invitation, and a password that was forgotten."""
 
 import re
+import time
 from datetime import timedelta
 from email.message import EmailMessage
 
@@ -13,6 +14,7 @@ from tests.notify.conftest import Postbox, work
 from tests.views.conftest import Visitor
 from tests.views.markup import said_in
 from webapp import clock
+from webapp.sync.people import FRESH
 
 
 @pytest.fixture
@@ -83,10 +85,46 @@ def test_asking_again_and_again_is_throttled_and_only_the_newest_link_holds(
     for _ in range(2):
         visitor.post("/passwords", {"email": manager.email})
         due_work(app)
+        clock.advance(FRESH)
     links = [link_in(postbox, index) for index in range(2)]
     assert [visitor.get(link).status_code for link in links] == [404, 200]
     visitor.post("/passwords", {"email": manager.email})
     assert visitor.post("/passwords", {"email": manager.email}).status_code == 429
+
+
+def test_a_stranger_who_asks_in_somebodys_name_ends_no_link_and_uses_up_no_try(
+    app: Flask, manager: Person, visitor: Visitor, postbox: Postbox
+) -> None:
+    visitor.post("/passwords", {"email": manager.email})
+    due_work(app)
+    elsewhere = {"environ_base": {"REMOTE_ADDR": "127.0.1.1"}}
+    stranger = app.test_client()
+    codes = [
+        stranger.post("/passwords", data={"email": manager.email}, **elsewhere).status_code
+        for _ in range(4)
+    ]
+    due_work(app)
+    assert codes == [303, 303, 303, 429]
+    assert postbox.recipients == [manager.email]
+    assert visitor.get(link_in(postbox)).status_code == 200
+    clock.advance(FRESH)
+    assert visitor.post("/passwords", {"email": manager.email}).status_code == 303
+    due_work(app)
+    assert postbox.recipients == [manager.email] * 2
+
+
+def test_the_answer_takes_the_same_time_whether_somebody_is_mailed_or_not(
+    app: Flask,
+    manager: Person,
+    visitor: Visitor,
+    postbox: Postbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(app.config, "EVEN_TIME_SECONDS", 0.2)
+    for email in (manager.email, "nobody@example.org"):
+        began = time.monotonic()
+        assert visitor.post("/passwords", {"email": email}).status_code == 303
+        assert time.monotonic() - began >= 0.2
 
 
 def test_who_is_barred_gets_no_mail(

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -153,6 +154,21 @@ def test_the_export_reads_past_its_first_stride(
     answer = at_admin.post("/audit/exports", {"act": "company.paused"})
 
     assert len(answer.text.strip().splitlines()) == 8
+
+
+def test_whoever_takes_the_file_slowly_keeps_no_transaction_open(
+    app: Flask, at_admin: Visitor, company: Tenant, waiting_transactions: Callable[[], int]
+) -> None:
+    """The database ends one that idles, and the file would end in the middle, after a 200."""
+    for _ in range(100):
+        write(app, company, "company.paused", note="x" * 100)
+
+    answer = at_admin.client.post("/audit/exports", buffered=False)
+
+    pieces = answer.iter_encoded()
+    assert len(next(pieces)) < 10_000
+    assert waiting_transactions() == 0
+    assert b"".join(pieces).count(b"Sending paused") >= 30
 
 
 def test_staff_have_no_way_to_it(at_staff: Visitor) -> None:

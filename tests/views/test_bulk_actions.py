@@ -191,6 +191,50 @@ def test_progress_is_shown_without_script_and_watched_with_it(
     assert "hx-trigger" not in ended.attributes
 
 
+def test_at_the_end_the_outcomes_come_along(
+    at_staff: Visitor, make: Make, manager: Person, findings: list[int], owner_engine: Engine
+) -> None:
+    """The page below the bar shows them as they were when it was opened."""
+    bulk = make(make_bulk_action, manager, findings)
+    page = at_staff.page(f"/bulk-actions/{bulk}?status=queued")
+    bar = by_id(page, "progress")
+    assert bar is not None
+    address = bar.attributes["hx-get"]
+    assert by_id(at_staff.get(address, htmx=True).text, "outcomes") is None
+    with owner_engine.begin() as connection:
+        connection.execute(text("UPDATE bulk_actions SET status = 'done', finished_at = now()"))
+        connection.execute(
+            text("UPDATE bulk_items SET status = 'settled', finished_at = now() WHERE id = 1")
+        )
+    outcomes = by_id(at_staff.get(address, htmx=True).text, "outcomes")
+    assert outcomes is not None
+    assert outcomes.attributes["hx-swap-oob"] == "true"
+    assert words(outcomes.text).count("Waiting") == 2, "what stands where the page asked for"
+
+
+def test_what_was_chosen_why_and_by_whom_is_said(
+    at_manager: Visitor, findings: list[int], make: Make, company: Tenant, manager: Person
+) -> None:
+    queue = f"type=data_mismatch&service={company.service_id}&age=1&text=Erika"
+    clock.advance(timedelta(hours=2))
+    form = fields(at_manager.page(f"/bulk-actions/new?kind=dismiss&scope=matching&{queue}"))
+    at_manager.post("/bulk-actions", {**form, "reason": "Moved house"})
+    page = words(at_manager.page("/bulk-actions/1"))
+    chosen = "What is wrong: The two sides differ · Service: Consultation · Open for: over 1 hour"
+    assert f"{chosen} · a search for a customer" in page
+    assert "Erika" not in page, "whose name was looked for isn't kept"
+    assert "Moved house" in page
+    assert "Manager of sonnenschein" in page
+    for scope, said in (
+        ({"ticked": 2}, "2 ticked one by one"),
+        ({"filters": {}}, "The whole queue"),
+        ({"filters": {"type": "no_longer", "service": "999", "gone": "x"}}, "Service: #999"),
+        ({"filters": {"from": "2031-01-07", "sync": "state:failed"}}, "From: Jan 7, 2031 · Sync:"),
+    ):
+        bulk = make(make_bulk_action, manager, findings[:1], scope=scope)
+        assert said in words(at_manager.page(f"/bulk-actions/{bulk}"))
+
+
 def test_stopping_leaves_what_has_begun(
     at_manager: Visitor, make: Make, manager: Person, findings: list[int], owner_engine: Engine
 ) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from tests.factories import Person
 from tests.views.conftest import Visitor
 from webapp import clock
+from webapp.views.login import EMAIL_ADDRESSES
 
 
 def test_a_login_leads_to_the_overview(nobody: Visitor, admin: Person) -> None:
@@ -43,6 +44,18 @@ def test_an_unknown_email_answers_no_faster(nobody: Visitor, admin: Person, app:
 
     empty = [_timed_empty(nobody) for _ in range(3)]
     assert statistics.median([seconds() for _ in range(3)]) > statistics.median(empty) + 0.01
+
+
+def test_a_refusal_takes_the_same_time_whoever_it_is_about(
+    nobody: Visitor, admin: Person, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a known person's is written into the audit log."""
+    monkeypatch.setitem(app.config, "EVEN_TIME_SECONDS", 0.3)
+    for email in (admin.email, "x@nowhere.test"):
+        began = time.monotonic()
+        answer = nobody.client.post("/login", data={"email": email, "password": "nope"})
+        assert answer.status_code == 422
+        assert time.monotonic() - began >= 0.3
 
 
 def _timed_empty(visitor: Visitor) -> float:
@@ -89,10 +102,28 @@ def test_after_the_login_one_is_where_one_wanted_to_be(nobody: Visitor, admin: P
     assert response.location == "/appointments?sync=review"
 
 
-def test_too_many_attempts_at_one_email_are_slowed_down(
-    nobody: Visitor, admin: Person, app: Flask
+def test_a_stranger_who_guesses_keeps_nobody_out(
+    nobody: Visitor, app: Flask, admin: Person
 ) -> None:
     allowed = app.extensions["settings"].login_attempts_per_minute
+    codes = [
+        nobody.client.post(
+            "/login",
+            data={"email": admin.email, "password": "nope"},
+            environ_base={"REMOTE_ADDR": "127.0.1.1"},
+        ).status_code
+        for _ in range(allowed + 1)
+    ]
+    assert codes == [422] * allowed + [429]
+    assert Visitor(app).log_in(admin).status_code == 303
+
+
+def test_guessing_from_everywhere_at_one_email_is_slowed_down_too(
+    nobody: Visitor, admin: Person, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert EMAIL_ADDRESSES >= 10
+    monkeypatch.setattr("webapp.views.login.EMAIL_ADDRESSES", 2)
+    allowed = 2 * app.extensions["settings"].login_attempts_per_minute
     form = {"email": admin.email, "password": "nope"}
     codes = [
         nobody.client.post(

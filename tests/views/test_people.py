@@ -33,6 +33,16 @@ def invite(visitor: Visitor, email: str = "neu@example.org", role: str = "manage
     return link_in(answer.text)
 
 
+def renewal_path(visitor: Visitor) -> str:
+    """Where the one open invitation gets a new link."""
+    [link] = [
+        each.attributes["href"]
+        for each in find(visitor.page(PAGE), "a")
+        if each.attributes.get("href", "").endswith("/renewals")
+    ]
+    return link
+
+
 def audited(owner_engine: Engine) -> list[str]:
     with owner_engine.connect() as connection:
         rows = connection.execute(text("SELECT action FROM audit_entries ORDER BY id"))
@@ -80,12 +90,9 @@ def test_a_withdrawn_or_renewed_link_opens_nothing(
     at_admin: Visitor, nobody: Visitor, owner_engine: Engine
 ) -> None:
     link = invite(at_admin)
-    [form] = [
-        each
-        for each in find(at_admin.page(PAGE), "form", method="post")
-        if each.attributes["action"].endswith("/renewals")
-    ]
-    renewed = link_in(at_admin.post(form.attributes["action"]).text)
+    path = renewal_path(at_admin)
+    assert find(at_admin.page(path), "form", method="post", action=path)
+    renewed = link_in(at_admin.post(path, {"current": PASSWORD}).text)
     assert nobody.get(link).status_code == 404
     assert nobody.get(renewed).status_code == 200
     [form] = [
@@ -96,6 +103,50 @@ def test_a_withdrawn_or_renewed_link_opens_nothing(
     at_admin.post(form.attributes["action"])
     assert nobody.get(renewed).status_code == 404
     assert "Open invitations" not in at_admin.page(PAGE)
+
+
+def test_a_new_link_needs_the_password_as_the_first_did(
+    at_admin: Visitor, nobody: Visitor, owner_engine: Engine
+) -> None:
+    """At an open desk anybody could else let themselves in as what was offered to somebody."""
+    link = invite(at_admin, role="admin")
+    for typed in ({}, {"current": "wrong password"}):
+        answer = at_admin.post(renewal_path(at_admin), typed)
+        assert answer.status_code == 422
+        assert not find(answer.text, "input", id="access-link")
+    assert nobody.get(link).status_code == 200, "the one that is out there still stands"
+    assert audited(owner_engine) == ["invitation.created", "reauthentication_failed"]
+
+
+def test_passwords_are_not_guessed_by_renewing(app: Flask, at_admin: Visitor) -> None:
+    allowed = app.extensions["settings"].login_attempts_per_minute
+    invite(at_admin)
+    path = renewal_path(at_admin)
+    codes = [at_admin.post(path, {"current": "wrong"}).status_code for _ in range(allowed)]
+    assert codes == [422] * (allowed - 1) + [429], "inviting took one of the tries"
+
+
+def test_a_withdrawn_invitation_stays_withdrawn(
+    at_admin: Visitor, nobody: Visitor, owner_engine: Engine
+) -> None:
+    """Another admin's page may still show it."""
+    invite(at_admin, role="admin")
+    path = renewal_path(at_admin)
+    at_admin.post(path.replace("/renewals", "/withdrawals"))
+    answer = at_admin.post(path, {"current": PASSWORD})
+    assert answer.status_code == 303
+    assert "over already" in at_admin.page(PAGE)
+    assert "Open invitations" not in at_admin.page(PAGE)
+    assert audited(owner_engine) == ["invitation.created", "invitation.withdrawn"]
+
+
+def test_an_invitation_is_not_renewed_for_somebody_who_logs_in_by_now(
+    at_admin: Visitor, make: Make, other_company: Tenant
+) -> None:
+    invite(at_admin)
+    make(make_person, other_company, email="neu@example.org")
+    assert at_admin.post(renewal_path(at_admin), {"current": PASSWORD}).status_code == 303
+    assert "logs in with this e-mail already" in at_admin.page(PAGE)
 
 
 def test_only_the_links_hash_is_stored(at_admin: Visitor, owner_engine: Engine) -> None:

@@ -280,12 +280,37 @@ def test_what_cannot_be_undone_asks_first(at_manager: Visitor, lost: int) -> Non
     assert "Cal.com will mail" not in asked
 
 
+def test_without_script_one_is_back_where_one_was_in_the_queue(
+    at_manager: Visitor, finding: int
+) -> None:
+    """Filters live in the address; what belongs to no filter doesn't come along."""
+    page = at_manager.page("/reviews?type=data_mismatch&next=https://evil.test")
+    [retry] = [
+        form.attributes["action"]
+        for form in find(page, "form", method="post")
+        if "/retries" in form.attributes["action"]
+    ]
+    [dismiss] = [
+        link.attributes["href"]
+        for link in find(page, "a")
+        if "/dismissals" in link.attributes.get("href", "")
+    ]
+    asked = at_manager.page(dismiss)
+    [form] = find(asked, "form", id="confirmation")
+    refused = at_manager.post(form.attributes["action"], {"reason": " "})
+    assert find(refused.text, "a", href="/reviews?type=data_mismatch", data_close="")
+    dismissed = at_manager.post(form.attributes["action"], {"reason": "Agreed"})
+    assert dismissed.location == "/reviews?type=data_mismatch"
+    assert at_manager.post(retry).location == "/reviews?type=data_mismatch"
+
+
 def test_a_dismissal_wants_a_reason_and_takes_the_row_out(
     at_manager: Visitor, finding: int
 ) -> None:
     address = f"/reviews/{finding}/dismissals"
     refused = at_manager.post(address, {"reason": "  "}, htmx=True)
     assert (refused.status_code, "Give a reason" in refused.text) == (422, True)
+    assert refused.headers["HX-Retarget"] == "#confirmation", "and not in place of the row"
     answer = at_manager.post(address, {"reason": "Agreed by telephone"}, htmx=True).text
     row = by_id(answer, f"review-{finding}")
     assert row is not None
@@ -418,6 +443,16 @@ def test_everything_that_matches_is_exported_and_no_cell_is_a_formula(
     for row in rows:
         assert len(row) == len(header)
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
+
+
+def test_an_export_that_is_taken_slowly_keeps_no_transaction_open(
+    at_manager: Visitor, finding: int, waiting_transactions: Callable[[], int]
+) -> None:
+    answer = at_manager.client.post("/reviews/exports", buffered=False)
+    pieces = answer.iter_encoded()
+    next(pieces)
+    assert waiting_transactions() == 0
+    assert b"".join(pieces) == b"", "that was the whole of it, and it's over"
 
 
 def test_german_readers_get_semicolons(at_manager: Visitor, finding: int) -> None:

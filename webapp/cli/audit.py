@@ -74,10 +74,30 @@ def export_audit_command(slug: str, form: str) -> None:
         if form == "csv":
             writer = csv.DictWriter(sys.stdout, COLUMNS)
             writer.writeheader()
-            writer.writerows({**row, "data": json.dumps(row["data"])} for row in _entries())
+            writer.writerows({**row, "data": json.dumps(row["data"])} for row in exported())
             return
-        for row in _entries():
+        for row in exported():
             click.echo(json.dumps(row, ensure_ascii=False))
+
+
+def exported() -> Iterator[dict[str, Any]]:
+    """Every entry of the current company with its seal; between two no transaction is open."""
+    query = (
+        select(AuditEntry, AuditSeal.number, AuditSeal.hash)
+        .outerjoin(
+            AuditSeal,
+            (AuditSeal.company_id == AuditEntry.company_id) & (AuditSeal.entry_id == AuditEntry.id),
+        )
+        .where(AuditEntry.company_id == require_company_id())
+        .order_by(AuditEntry.id)
+        .limit(STRIDE)
+    )
+    after = 0
+    while rows := db.session.execute(query.where(AuditEntry.id > after)).all():
+        after = rows[-1][0].id
+        stride = [_spell(entry, number, hash_) for entry, number, hash_ in rows]
+        db.session.rollback()  # whoever pages through it holds no transaction
+        yield from stride
 
 
 def _describe(chain: Chain) -> dict[str, object]:
@@ -104,30 +124,15 @@ def _stands(expected: str) -> bool:
     return found is not None and found.hex() == hash_.lower()
 
 
-def _entries() -> Iterator[dict[str, Any]]:
-    query = (
-        select(AuditEntry, AuditSeal.number, AuditSeal.hash)
-        .outerjoin(
-            AuditSeal,
-            (AuditSeal.company_id == AuditEntry.company_id) & (AuditSeal.entry_id == AuditEntry.id),
-        )
-        .where(AuditEntry.company_id == require_company_id())
-        .order_by(AuditEntry.id)
-        .limit(STRIDE)
-    )
-    after = 0
-    while rows := db.session.execute(query.where(AuditEntry.id > after)).all():
-        for entry, number, hash_ in rows:
-            yield {
-                "id": entry.id,
-                "at": entry.at.isoformat(),
-                "actor": entry.actor.value,
-                "user_id": entry.user_id,
-                "action": entry.action,
-                "subject": entry.subject,
-                "data": entry.data,
-                "number": number,
-                "hash": hash_.hex() if hash_ else None,
-            }
-        after = rows[-1][0].id
-        db.session.expunge_all()
+def _spell(entry: AuditEntry, number: int | None, hash_: bytes | None) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "at": entry.at.isoformat(),
+        "actor": entry.actor.value,
+        "user_id": entry.user_id,
+        "action": entry.action,
+        "subject": entry.subject,
+        "data": entry.data,
+        "number": number,
+        "hash": hash_.hex() if hash_ else None,
+    }

@@ -1,4 +1,5 @@
-"""Make people and set their passwords."""
+"""Make people and set their passwords. Asked first, then looked up: a transaction doesn't wait for
+somebody who types."""
 
 import click
 from flask.cli import AppGroup
@@ -10,7 +11,7 @@ from webapp.models.company import Company
 from webapp.models.crossing import find_login
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.models.user import Role, User
-from webapp.sync.onboarding import create_user
+from webapp.sync.onboarding import create_user, set_password
 
 user = AppGroup("user", help="Make people and set their passwords.")
 
@@ -24,13 +25,14 @@ user = AppGroup("user", help="Make people and set their passwords.")
 def create_user_command(slug: str, email: str, name: str, role: str, locale: str | None) -> None:
     """Make a person of company SLUG; the password comes from standard input."""
     with acting_for(slug), refusing_politely():
+        password = ask("Password")
         row = create_user(
             db.session(),
             email=email,
             name=name,
             role=Role(role),
             locale=locale or db.session.get_one(Company, require_company_id()).locale,
-            password=ask("Password"),
+            password=password,
             now=clock.now(),
         )
         db.session.commit()
@@ -45,7 +47,9 @@ def set_password_command(email: str) -> None:
     db.session.rollback()
     if login is None:
         raise click.ClickException(f"nobody logs in as {email}")
-    with as_company(login.company_id):
-        db.session.get_one(User, (login.company_id, login.user_id)).set_password(ask("Password"))
+    with as_company(login.company_id), refusing_politely():
+        password = ask("Password")
+        person = db.session.get_one(User, (login.company_id, login.user_id))
+        set_password(db.session(), person, password, now=clock.now())
         db.session.commit()
     click.echo(f"{email}: password set, sessions ended")

@@ -68,8 +68,7 @@ def create_user(
     now: datetime,
 ) -> User:
     """Make a person of the current company; raises InvalidValue for a short password."""
-    if len(password) < MIN_PASSWORD_LENGTH:
-        raise InvalidValue(f"a password has at least {MIN_PASSWORD_LENGTH} characters")
+    _needs_length(password)
     user = User(
         email=email.strip(),
         email_folded=fold(email),
@@ -91,6 +90,19 @@ def create_user(
         role=role.value,
     )
     return user
+
+
+def set_password(session: Session, user: User, password: str, *, now: datetime) -> None:
+    """The operator's way: no link, nobody's old password. Their sessions end. Raises InvalidValue
+    for a short one."""
+    _needs_length(password)
+    user.set_password(password)
+    record_audit(session, "password_set", f"user:{user.id}", at=now, actor=Actor.OPERATOR)
+
+
+def _needs_length(password: str) -> None:
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise InvalidValue(f"a password has at least {MIN_PASSWORD_LENGTH} characters")
 
 
 def connect_company(

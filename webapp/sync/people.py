@@ -24,6 +24,10 @@ MAIL_LEASE = timedelta(seconds=60)
 
 MOST_MAIL_TRIES = 5
 
+FRESH = timedelta(minutes=10)
+"""So long nobody is sent another link for a new password who asks for one: whoever types somebody's
+e-mail could else end the link that this person has just been sent, again and again."""
+
 
 class LastAdmin(InvalidValue):
     """Nobody would be left who may change the settings."""
@@ -63,9 +67,8 @@ def invite(
     address = clean_email(email)
     if address is None:
         raise InvalidEmail
-    if find_login(session, address) is not None:
-        raise AddressTaken
     link = AccessLink(kind=LinkKind.INVITATION, email=address, role=role)
+    _needs_free_address(session, link)
     return _issue(session, link, by_mail=by_mail, user_id=user_id, now=now)
 
 
@@ -77,10 +80,32 @@ def offer_new_password(
     return _issue(session, link, by_mail=by_mail, user_id=user_id, now=now)
 
 
+def request_new_password(session: Session, user: User, *, now: datetime) -> IssuedLink | None:
+    """By mail, for whoever says they forgot theirs; None where a link is FRESH and on its way or
+    there."""
+    if session.scalar(
+        select(AccessLink.id).where(
+            AccessLink.company_id == require_company_id(),
+            AccessLink.kind == LinkKind.PASSWORD,
+            AccessLink.user_id == user.id,
+            AccessLink.ended_at.is_(None),
+            AccessLink.created_at > now - FRESH,
+            AccessLink.mail_error.is_(None) | AccessLink.mail_due_at.is_not(None),
+        )
+    ):
+        return None
+    return offer_new_password(session, user, by_mail=True, user_id=None, now=now)
+
+
 def renew_link(
     session: Session, link: AccessLink, *, by_mail: bool, user_id: int, now: datetime
-) -> IssuedLink:
-    """The same invitation once more, with another secret and a fresh life."""
+) -> IssuedLink | None:
+    """The same invitation once more, with another secret and a fresh life; None where it was used
+    or withdrawn meanwhile: that was somebody's word. Raises AddressTaken as `invite` does."""
+    _needs_free_address(session, link)
+    _lock_address(session, link)
+    if not _end(session, AccessLink.id == link.id, now=now):
+        return None
     fresh = AccessLink(kind=link.kind, email=link.email, role=link.role, user_id=link.user_id)
     return _issue(session, fresh, by_mail=by_mail, user_id=user_id, now=now)
 
@@ -112,8 +137,7 @@ def accept_invitation(
     """
     if not _end(session, AccessLink.id == link.id, now=now):
         return None
-    if find_login(session, link.email) is not None:
-        raise AddressTaken
+    _needs_free_address(session, link)
     user = User(
         email=link.email,
         email_folded=link.email_folded,
@@ -270,6 +294,11 @@ def _issue(
     subject = f"user:{link.user_id}" if link.user_id else f"access_link:{link.id}"
     _audit(session, f"{about}.created", subject, user_id or link.user_id, now, by_mail=by_mail)
     return IssuedLink(link.id, text)
+
+
+def _needs_free_address(session: Session, link: AccessLink) -> None:
+    if find_login(session, link.email) is not None:
+        raise AddressTaken
 
 
 def _lock_address(session: Session, link: AccessLink) -> None:

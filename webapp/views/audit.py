@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
@@ -69,19 +70,22 @@ def _lines(filters: AuditFilters) -> Iterator[Sequence[object]]:
         following = query if last is None else query_audit(_behind(filters, last), zone)
         rows = db.session.scalars(following.limit(STRIDE)).all()
         people = _people(rows)
-        for entry in rows:
-            yield (
-                entry.id,
-                entry.at.astimezone(zone).isoformat(timespec="seconds"),
-                people.get(entry.user_id or 0) or str(ACTORS[entry.actor].label),
-                act(entry.action),
-                audit_subject(entry.subject),
-                json.dumps(entry.data, ensure_ascii=False) if entry.data else "",
-            )
-        if len(rows) < STRIDE:
+        is_last = len(rows) < STRIDE
+        last = None if is_last else cursor_of(rows[-1])
+        yield from [_line(entry, people, zone) for entry in rows]
+        if is_last:
             return
-        last = cursor_of(rows[-1])
-        db.session.expunge_all()
+
+
+def _line(entry: AuditEntry, people: dict[int, str], zone: ZoneInfo) -> Sequence[object]:
+    return (
+        entry.id,
+        entry.at.astimezone(zone).isoformat(timespec="seconds"),
+        people.get(entry.user_id or 0) or str(ACTORS[entry.actor].label),
+        act(entry.action),
+        audit_subject(entry.subject),
+        json.dumps(entry.data, ensure_ascii=False) if entry.data else "",
+    )
 
 
 def _behind(filters: AuditFilters, cursor: Cursor) -> AuditFilters:

@@ -24,6 +24,7 @@ ACTS: dict[str, LazyString] = {
     "reauthentication_failed": _l("Password refused before a change"),
     "password_changed": _l("Password changed"),
     "password_reset": _l("Password set by link"),
+    "password_set": _l("Password set by the operator"),
     "user.created": _l("Person added"),
     "user.joined": _l("Invitation accepted"),
     "user.role_changed": _l("Role changed"),

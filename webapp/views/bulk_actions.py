@@ -21,6 +21,7 @@ from webapp.sync.actions import NEEDS_REASON
 from webapp.sync.bulk import cancel_bulk, preview_bulk, start_bulk
 from webapp.views import htmx
 from webapp.views.access import acting, find_or_404, id_or_404, require_person, settlers_only
+from webapp.views.bulk_choice import SEARCHED, describe_choice
 from webapp.views.findings_file import bulk_file
 from webapp.views.formats import instant_from
 from webapp.views.forms.appointments import CancellationForm, DismissalForm, ReasonForm
@@ -95,22 +96,23 @@ def create() -> ResponseReturnValue:
 @blueprint.get("/<int:bulk_action_id>")
 def show(bulk_action_id: int) -> ResponseReturnValue:
     bulk = find_or_404(BulkAction, bulk_action_id)
-    status = request.args.get("status", "")
     return render_page(
         "bulk/show.html",
-        page=_items(bulk_action_id, status),
-        status=status,
+        page=_items(bulk_action_id),
         people=_names([bulk]),
+        choice=describe_choice(bulk),
         **_progress(bulk),
     )
 
 
 @blueprint.get("/<int:bulk_action_id>/progress")
 def progress(bulk_action_id: int) -> ResponseReturnValue:
-    """How far it is; asks again by itself until it has ended."""
-    return render_template(
-        "bulk/_progress.html", **_progress(find_or_404(BulkAction, bulk_action_id))
-    )
+    """How far it is; asks again by itself until it has ended, and then brings the outcomes along,
+    which the page shows as they were."""
+    bulk = find_or_404(BulkAction, bulk_action_id)
+    if bulk.is_running:
+        return render_template("bulk/_progress.html", **_progress(bulk))
+    return render_template("bulk/_ended.html", page=_items(bulk_action_id), **_progress(bulk))
 
 
 @blueprint.get("/<int:bulk_action_id>/outcomes")
@@ -176,7 +178,8 @@ def _scope() -> dict[str, Any]:
     if request.form.get("scope") != "matching":
         return {"ticked": len(request.form.getlist("id"))}
     kept = _filters(request.form)
-    return {"filters": {name: value for name, value in kept.items() if name != "text"}}
+    is_searched = {SEARCHED: True} if kept.pop("text", "") else {}
+    return {"filters": kept, **is_searched}
 
 
 def _back_to_queue() -> str:
@@ -206,11 +209,14 @@ def _progress(bulk: BulkAction) -> dict[str, Any]:
         "bulk": bulk,
         "counts": counts,
         "ended": bulk.item_count - left,
+        "status": request.args.get("status", ""),
         "may_stop": may_stop(bulk),
     }
 
 
-def _items(bulk_action_id: int, status: str) -> Page[BulkItem]:
+def _items(bulk_action_id: int) -> Page[BulkItem]:
+    """A page of them, those that stand where the address asks for."""
+    status = request.args.get("status", "")
     query = (
         select(BulkItem)
         .outerjoin(BulkItem.discrepancy)

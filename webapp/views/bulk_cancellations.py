@@ -19,6 +19,7 @@ from webapp.sync.bulk_cancellations import Chosen, preview_cancellations, start_
 from webapp.views import htmx
 from webapp.views.access import acting, company_zone, id_or_404, require_person
 from webapp.views.appointment_list import matching_appointments, parse_filters
+from webapp.views.bulk_choice import SEARCHED
 from webapp.views.formats import instant_from
 from webapp.views.forms.appointments import CancellationForm
 from webapp.views.pages import render_page
@@ -112,4 +113,6 @@ def _scope() -> dict[str, Any]:
     """What is kept of the choice, to be shown: no names that were looked for."""
     if request.form.get("scope") != "matching":
         return {"ticked": len(request.form.getlist("appointment"))}
-    return {"filters": {name: value for name, value in _filters().items() if name != "text"}}
+    kept = _filters()
+    is_searched = {SEARCHED: True} if kept.pop("text", "") else {}
+    return {"filters": kept, **is_searched}

@@ -52,13 +52,13 @@ def bulk_file(bulk_id: int) -> Response:
         _("Begun"),
         _("Ended"),
     ]
-    return csv_file(f"bulk-action-{bulk_id}", header, map(_bulk_row, _items(bulk_id)))
+    return csv_file(f"bulk-action-{bulk_id}", header, _bulk_rows(bulk_id))
 
 
 def _queue_rows(filters: QueueFilters, now: datetime) -> Iterator[Sequence[object]]:
     """The session is asked for when the rows are: the view's own is closed by then."""
-    for finding in export_queue(db.session(), filters, now):
-        yield _queue_row(finding, now)
+    for findings in export_queue(db.session(), filters, now):
+        yield from [_queue_row(finding, now) for finding in findings]
 
 
 def _queue_row(finding: Discrepancy, now: datetime) -> Sequence[object]:
@@ -93,7 +93,7 @@ def _bulk_row(item: BulkItem) -> Sequence[object]:
     )
 
 
-def _items(bulk_id: int) -> Iterator[BulkItem]:
+def _bulk_rows(bulk_id: int) -> Iterator[Sequence[object]]:
     last = 0
     query = (
         select(BulkItem)
@@ -104,9 +104,8 @@ def _items(bulk_id: int) -> Iterator[BulkItem]:
         .limit(EXPORT_BATCH)
     )
     while rows := db.session.scalars(query.where(BulkItem.id > last)).all():
-        yield from rows
         last = rows[-1].id
-        db.session.expunge_all()
+        yield from [_bulk_row(item) for item in rows]
 
 
 def _local(instant: datetime | None) -> str:

@@ -1,11 +1,12 @@
 """What every answer carries: a request id, a strict content policy, nothing kept in caches."""
 
 import secrets
+from http import HTTPStatus
 
 import structlog
 from flask import Flask, Response, g, request
 
-from webapp.views import htmx
+from webapp.views import assets, htmx
 
 CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self';"
@@ -48,8 +49,9 @@ def _finish(response: Response) -> Response:
 
 
 def _let_browsers_keep(response: Response) -> None:
-    """A static file whose address carries its version never changes."""
-    if "v" in request.args or request.path.startswith("/static/vendor/"):
+    if response.status_code >= HTTPStatus.BAD_REQUEST:
+        response.headers["Cache-Control"] = "no-store"
+    elif assets.is_for_ever(response):
         response.cache_control.no_cache = None
         response.cache_control.public = True
         response.cache_control.max_age = ONE_YEAR_SECONDS

@@ -41,6 +41,15 @@ def as_toast(fragment: str) -> Response:
     return response
 
 
+def in_place_of(selector: str, fragment: str) -> Response:
+    """Put a fragment elsewhere than the request was aimed at: a form with its errors in place of
+    itself."""
+    response = make_response(fragment)
+    response.headers["HX-Retarget"] = selector
+    response.headers["HX-Reswap"] = "outerHTML"
+    return response
+
+
 def _where_they_are() -> str | None:
     if is_htmx():
         url = urlsplit(request.headers.get("HX-Current-URL", ""))

@@ -1,7 +1,7 @@
 """A forgotten password: a link by mail, and the page where the new one is chosen.
 
-Whether an e-mail belongs to anybody is nowhere said: the answer is the same, and the mail is a
-worker's business.
+Whether an e-mail belongs to anybody is nowhere said: the answer is the same and takes the same
+time, and the mail is a worker's business.
 """
 
 from flask import Blueprint, flash, render_template, request, url_for
@@ -16,8 +16,8 @@ from webapp.models.access_link import LinkKind
 from webapp.models.base import fold
 from webapp.models.crossing import find_login
 from webapp.models.user import User
-from webapp.sync.people import offer_new_password, set_password_by_link
-from webapp.views import htmx
+from webapp.sync.people import request_new_password, set_password_by_link
+from webapp.views import even_time, htmx
 from webapp.views.access import begin_login, enter
 from webapp.views.forms.access import ForgottenForm, NewPasswordForm
 from webapp.views.forms.fields import LONGEST_EMAIL
@@ -27,8 +27,10 @@ from webapp.views.words import gettext as _
 blueprint = Blueprint("passwords", __name__, url_prefix="/passwords")
 
 
-def _email() -> str:
-    return f"forgotten:{fold(request.form.get('email', '')[:LONGEST_EMAIL])}"
+def _email_and_address() -> str:
+    """Not the e-mail alone: strangers would use up somebody's tries (decision 0023)."""
+    email = fold(request.form.get("email", "")[:LONGEST_EMAIL])
+    return f"forgotten:{email}:{get_remote_address()}"
 
 
 @blueprint.get("")
@@ -38,12 +40,14 @@ def ask() -> ResponseReturnValue:
 
 @blueprint.post("")
 @limiter.limit(rate, key_func=get_remote_address)
-@limiter.limit("3/hour", key_func=_email)
+@limiter.limit("3/hour", key_func=_email_and_address)
 def mail() -> ResponseReturnValue:
     form = ForgottenForm(request.form)
     if not form.validate() or settings().smtp_url is None:
         return _render(form), 422
+    began_at = even_time.begin()
     _mail_to(form.email.data or "")
+    even_time.wait_for_the_slowest(began_at)
     flash(_("If somebody logs in with this e-mail, a link is on its way there."), "success")
     return htmx.see_other(url_for("login.show"))
 
@@ -80,9 +84,10 @@ def _mail_to(email: str) -> None:
     user = db.session.get_one(User, (found.company_id, found.user_id))
     if not user.is_enabled:
         return
-    issued = offer_new_password(db.session(), user, by_mail=True, user_id=None, now=clock.now())
+    issued = request_new_password(db.session(), user, now=clock.now())
     db.session.commit()
-    hand_over("access_mail", found.company_id, issued.id)
+    if issued is not None:
+        hand_over("access_mail", found.company_id, issued.id)
 
 
 def _render(form: ForgottenForm) -> str:

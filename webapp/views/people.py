@@ -69,14 +69,30 @@ def send_invitation() -> ResponseReturnValue:
     return _answer(issued)
 
 
+@blueprint.get("/invitations/<int:access_link_id>/renewals")
+@admins_only
+def confirm_renewal(access_link_id: int) -> ResponseReturnValue:
+    return _render_renewal(_invitation_or_404(access_link_id), ConfirmedForm())
+
+
 @blueprint.post("/invitations/<int:access_link_id>/renewals")
+@reauthentication.throttled
 @admins_only
 def renew(access_link_id: int) -> ResponseReturnValue:
     """The same invitation with another secret; the link that is out there ends."""
-    link = _invitation_or_404(access_link_id)
-    issued = renew_link(
-        db.session(), link, by_mail=has_mail(), user_id=require_person().id, now=clock.now()
-    )
+    link, form = _invitation_or_404(access_link_id), ConfirmedForm(request.form)
+    if not form.validate() or not reauthentication.is_confirmed(form):
+        return _render_renewal(link, form), 422
+    try:
+        issued = renew_link(
+            db.session(), link, by_mail=has_mail(), user_id=require_person().id, now=clock.now()
+        )
+    except AddressTaken:
+        flash(_("Somebody logs in with this e-mail already."), "error")
+        return htmx.see_other(url_for(".index"))
+    if issued is None:
+        flash(_("The invitation was over already."), "info")
+        return htmx.see_other(url_for(".index"))
     return _answer(issued)
 
 
@@ -206,6 +222,10 @@ def _is_oneself(user: User, form: RoleForm) -> bool:
 def _invitation_or_404(access_link_id: int) -> AccessLink:
     link = find_or_404(AccessLink, access_link_id)
     return link if link.kind is LinkKind.INVITATION else find_or_404(AccessLink, None)
+
+
+def _render_renewal(link: AccessLink, form: ConfirmedForm) -> str:
+    return render_page("people/renewal.html", invitation=link, form=form, has_mail=has_mail())
 
 
 def _render(form: InvitationForm, **more: Any) -> str:

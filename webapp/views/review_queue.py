@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
+from flask import url_for
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, Select, func, or_, select
@@ -69,6 +71,14 @@ def parse_queue_filters(args: Mapping[str, str]) -> QueueFilters:
     )
 
 
+def queue_address(kept: str) -> str:
+    """The queue as an earlier address had it, filters and page: `kept` is what stood behind its
+    question mark. Anything else in it is left out."""
+    known = {each.name for each in fields(QueueFilters)} - {"cursor"} | {"after"}
+    asked = {name: value for name, value in parse_qsl(kept) if name in known}
+    return url_for("reviews.index", **asked)  # type: ignore[arg-type]
+
+
 def fetch_queue(session: Session, filters: QueueFilters, now: datetime) -> Page[Discrepancy]:
     """Open findings: those that require review first, the oldest of them on top.
 
@@ -78,13 +88,14 @@ def fetch_queue(session: Session, filters: QueueFilters, now: datetime) -> Page[
     return cut_page(rows, _cursor_of)
 
 
-def export_queue(session: Session, filters: QueueFilters, now: datetime) -> Iterator[Discrepancy]:
+def export_queue(
+    session: Session, filters: QueueFilters, now: datetime
+) -> Iterator[Sequence[Discrepancy]]:
     """Everything that matches, in the queue's order, a batch in memory at a time."""
     cursor: Cursor | None = None
     while rows := _behind(session, filters, cursor, now, EXPORT_BATCH):
-        yield from rows
         cursor = _cursor_of(rows[-1])
-        session.expunge_all()
+        yield rows
 
 
 def count_queue(session: Session, filters: QueueFilters, now: datetime) -> int:

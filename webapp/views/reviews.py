@@ -47,6 +47,7 @@ def index() -> ResponseReturnValue:
         ages=AGES,
         actions=list(Action),
         progress_of=progress_of,
+        queue=request.query_string.decode(errors="replace") or None,
     )
 
 

@@ -21,6 +21,7 @@ from webapp.views import htmx
 from webapp.views.access import require_person, settlers_only
 from webapp.views.forms.appointments import CancellationForm, DismissalForm, ReasonForm
 from webapp.views.pages import render_page
+from webapp.views.review_queue import queue_address
 from webapp.views.reviews import find_or_absent, render_row
 from webapp.views.words import gettext as _
 
@@ -111,7 +112,7 @@ def settle(discrepancy_id: int, action: Action) -> ResponseReturnValue:
     form = _form_of(action)
     finding = find_or_absent(discrepancy_id)
     if form is not None and not form.validate():
-        return _ask(finding, action, form), 422
+        return htmx.in_place_of("#confirmation", _ask(finding, action, form)), 422
     try:
         started = settle_finding(
             db.session(),
@@ -163,7 +164,11 @@ def _ask(finding: Discrepancy, action: Action, form: ReasonForm | None) -> str:
         "form": form,
         "mails": action in MAILING,
         "mail": _foresee(action, finding.appointment),
-        "action": url_for(f".{NOUNS[action]}", discrepancy_id=finding.id),
+        "action": url_for(
+            f".{NOUNS[action]}",
+            discrepancy_id=finding.id,
+            back=request.values.get("back") or None,
+        ),
         "back": _way_back(finding),
         "is_from_appointment": _is_from_appointment(),
     }
@@ -196,7 +201,7 @@ def _is_from_appointment() -> bool:
 def _way_back(finding: Discrepancy) -> str:
     if _is_from_appointment():
         return url_for("appointments.show", appointment_id=finding.appointment_id)
-    return url_for("reviews.index")
+    return queue_address(request.values.get("back", ""))
 
 
 def _register(action: Action, noun: str) -> None:

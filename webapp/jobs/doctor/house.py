@@ -25,6 +25,13 @@ def setting_findings() -> Iterator[Finding]:
     is_demo = mine.sandbox_url is not None
     if mine.public_url.startswith("http://") and not is_demo:
         yield warn("settings", f"PUBLIC_URL is {mine.public_url}", "serve it by https")
+    elif mine.public_url.startswith("https://") and not mine.trusted_proxies:
+        yield warn(
+            "settings",
+            "nothing in front is trusted: whoever speaks https for us, everybody has its address,"
+            " and one person's wrong passwords keep all out",
+            "set TRUSTED_PROXIES to how many proxies are in front",
+        )
     elif not mine.session_cookie_secure and not is_demo:
         yield warn(
             "settings", "the session cookie travels unencrypted", "leave SESSION_COOKIE_SECURE true"
