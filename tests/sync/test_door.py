@@ -2,12 +2,15 @@
 delivery whose doubt can't be settled at once."""
 
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from flask import current_app
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from tests.desk import Desk, in_days
+from tests.factories import make_person
 from tests.sync.test_receive import body_of, deliveries, post
 from tests.sync.test_triggers import booking, offset, seconds
 from webapp import clock
@@ -17,6 +20,10 @@ from webapp.models.appointment import AppointmentStatus
 from webapp.models.audit import AuditEntry
 from webapp.models.company import Company, Secret
 from webapp.models.tenancy import as_company
+from webapp.models.user import Role
+from webapp.sync.onboarding import change_connection, connect_company
+
+PRIVATE: dict[str, Any] = {"allow_private_networks": True}
 
 
 def set_secrets(desk: Desk, current: str | None, previous: str | None) -> None:
@@ -153,3 +160,35 @@ def test_of_a_flood_only_so_many_are_handed_over_at_once() -> None:
     haste = Haste(20)
     allowed = sum(haste.allows() for _ in range(1000))
     assert 20 <= allowed < 100
+
+
+@pytest.mark.parametrize("is_by_hand", [True, False])
+def test_the_former_secret_opens_the_door_until_calcom_has_the_new_one(
+    desk: Desk, client: FlaskClient, is_by_hand: bool
+) -> None:
+    """Whoever sets a new one tells Cal.com only afterwards, and Cal.com never sends again."""
+    admin = make_person(desk.company, Role.ADMIN)
+
+    def give(secret: str) -> None:
+        wanted = {"base_url": f"{desk.url}/v2", "webhook_secret": secret, "now": clock.now()}
+        vault = current_app.extensions["vault"]
+        with as_company(desk.company.id):
+            if is_by_hand:
+                change_connection(
+                    db.session(), vault, api_key=None, user_id=admin.id, **PRIVATE, **wanted
+                )
+            else:
+                connect_company(db.session(), vault, api_key="cal_key", **PRIVATE, **wanted)
+            db.session.commit()
+
+    def knock(secret: str) -> int:
+        return int(post(client, desk, body_of("PING", at=secret), secret=secret).status_code)
+
+    former = desk.company.webhook_secret
+    give("second")
+    assert [knock(former), knock("second")] == [200, 200]
+    give("second")
+    assert knock(former) == 200, "the same once more changes nothing"
+    give("third")
+    assert [knock(former), knock("second"), knock("third")] == [401, 200, 200]
+    assert audited(desk).count("webhook.secret_set") == 2

@@ -79,7 +79,8 @@ def show_status_command(slug: str | None) -> None:
 def connect_company_command(slug: str, base_url: str) -> None:
     """Set the Cal.com connection; API key and webhook secret come from standard input, a line each.
 
-    An empty second line leaves the webhook secret as it is.
+    An empty second line leaves the webhook secret as it is. A former one stays valid, until an
+    admin retires it or the next one is set: Cal.com signs with it until it is told.
     """
     with acting_for(slug), refusing_politely():
         connect_company(

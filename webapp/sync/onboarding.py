@@ -16,6 +16,7 @@ from webapp.models.tenancy import require_company_id
 from webapp.models.user import MIN_PASSWORD_LENGTH, Role, User
 from webapp.models.vault import Vault
 from webapp.sync.connection import release_waiting
+from webapp.sync.webhook_registration import replace_secret
 
 
 class InvalidValue(ValueError):
@@ -107,7 +108,8 @@ def connect_company(
     """Set where the company's Cal.com is and its key; what waited for a key is due at once.
 
     Raises AddressError (a ValueError) for an address that must not be called, InvalidValue for an
-    empty key. The webhook secret stays as it is where None is given.
+    empty key. The webhook secret stays as it is where None is given; one that was there before a
+    new one stays valid (see `replace_secret`).
     """
     if not api_key.strip():
         raise InvalidValue("the API key is empty")
@@ -115,8 +117,9 @@ def connect_company(
     company = session.get_one(Company, require_company_id())
     company.calcom_base_url = address
     company.set_secret(Secret.API_KEY, api_key.strip(), vault)
-    if webhook_secret:
-        company.set_secret(Secret.WEBHOOK_SECRET, webhook_secret.strip(), vault)
+    session.flush()
+    if webhook_secret and webhook_secret.strip():
+        replace_secret(session, vault, webhook_secret.strip(), user_id=user_id, now=now)
     company.connection_state = ConnectionState.UNKNOWN
     company.connection_error_code = None
     company.connection_checked_at = None
@@ -161,8 +164,7 @@ def change_connection(
         if company.calcom_api_key is None or address != company.calcom_base_url:
             raise KeyNeeded
         if webhook_secret:
-            company.set_secret(Secret.WEBHOOK_SECRET, webhook_secret, vault)
-            _audit(session, "webhook.secret_set", user_id, now)
+            replace_secret(session, vault, webhook_secret, user_id=user_id, now=now)
         return
     connect_company(
         session,
