@@ -19,6 +19,7 @@ from webapp.jobs.haste import Haste
 from webapp.models.appointment import AppointmentStatus
 from webapp.models.audit import AuditEntry
 from webapp.models.company import Company, Secret
+from webapp.models.delivery import Delivery
 from webapp.models.tenancy import as_company
 from webapp.models.user import Role
 from webapp.sync.onboarding import change_connection, connect_company
@@ -192,3 +193,24 @@ def test_the_former_secret_opens_the_door_until_calcom_has_the_new_one(
     give("third")
     assert [knock(former), knock("second"), knock("third")] == [401, 200, 200]
     assert audited(desk).count("webhook.secret_set") == 2
+
+
+def test_a_late_delivery_that_is_read_at_once_waits_no_longer_than_a_fresh_one(
+    desk: Desk, client: FlaskClient
+) -> None:
+    """After a stop of the workers all that came meanwhile is read the moment it is worked off."""
+    desk.cal.fail({"kind": "status", "status": 503, "operation": "bookings.get", "times": 2})
+    post(client, desk, body_of("BOOKING_CANCELLED", **booking(desk, "CANCELLED", offset)))
+    clock.advance(timedelta(seconds=20))
+
+    desk.work()
+    pauses = []
+    for _ in range(2):
+        with as_company(desk.company.id):
+            row = db.session.scalars(select(Delivery)).one()
+            pauses.append((row.due_at - clock.now(), row.attempt_count))
+        clock.advance(timedelta(minutes=3))
+        desk.work()
+
+    assert [(round(pause.total_seconds()), count) for pause, count in pauses] == [(30, 1), (120, 2)]
+    assert deliveries(desk) == [("BOOKING_CANCELLED", "ignored", "unknown_booking")]

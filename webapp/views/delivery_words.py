@@ -54,6 +54,7 @@ REASONS: dict[str, LazyString] = {
     "in_step": _l("Cal.com was asked: both sides say the same."),
     "still_booked": _l("Cal.com was asked: the booking is still on."),
     "on_its_way": _l("A change of ours is on its way and settles it."),
+    "not_begun": _l("Here the appointment has not begun yet, so nothing ended."),
     "only_guests": _l("It is only about further guests."),
     "both_changed": _l("Our side has changed as well: it is verified, and a person decides."),
     "second_booking": _l("Another booking of the same appointment: it is verified."),
