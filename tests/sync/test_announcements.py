@@ -77,6 +77,10 @@ def test_three_unannounced_changes_are_told_once_and_the_next_webhook_ends_it(
     note(tenant, seen(4, earlier))
     assert told(tenant) == [("webhook_silent", True, 3)]
 
+    post(client, desk, body_of("LOCKSTEP_PING"))
+    desk.work()
+    assert is_silent(tenant), "our own ping is no word of Cal.com's"
+
     post(client, desk, body_of("PING"))
     desk.work()
 

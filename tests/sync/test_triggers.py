@@ -393,6 +393,7 @@ def test_a_ping_changes_nothing_whatever_its_label(told: Cal, desk: Desk) -> Non
     payload = {"type": "Test", "title": "Test trigger event", "startTime": milliseconds(START)}
     for label in ("PING", "BOOKING_CREATED", "BOOKING_CANCELLED", "MEETING_ENDED"):
         assert told.say(label, **payload, attendees=[person()]) == ("ignored", "test_ping")
+    assert told.say("LOCKSTEP_PING", **payload) == ("ignored", "own_ping")
     assert desk.appointments() == []
 
 

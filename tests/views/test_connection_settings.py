@@ -176,7 +176,7 @@ def test_an_address_where_another_company_has_our_event_types_is_refused(
     assert look().calcom_base_url == f"{desk.url}/v2"
 
 
-def test_the_webhook_is_registered_with_one_click_and_proven_by_a_ping(
+def test_the_webhook_is_registered_with_one_click_and_proven_by_calcom_alone(
     at_desk: Visitor, desk: Desk, look: Callable[..., Company], served: str, owner_engine: Engine
 ) -> None:
     look(calcom_webhook_secret=None)
@@ -190,7 +190,11 @@ def test_the_webhook_is_registered_with_one_click_and_proven_by_a_ping(
     assert row.webhook_registered_at is not None
     with owner_engine.connect() as engine:
         triggers = engine.execute(text("SELECT trigger FROM deliveries")).scalars().all()
-    assert triggers == ["PING"]
+    assert triggers == ["LOCKSTEP_PING"]
+    page = at_desk.page("/settings")
+    assert "Registered, nothing came yet" in page, "that we reach ourselves says nothing of Cal.com"
+
+    desk.cal.put(f"webhooks/{webhook['id']}/ping", {})
     assert "Registered and proven" in at_desk.page("/settings")
 
 

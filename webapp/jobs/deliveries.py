@@ -23,7 +23,7 @@ from webapp.jobs.connection import open_client
 from webapp.logs import sync_log
 from webapp.models.audit import Actor, record_audit
 from webapp.models.company import Company
-from webapp.models.delivery import READ_AGAIN, Delivery, DeliveryStatus
+from webapp.models.delivery import OWN_PING, READ_AGAIN, Delivery, DeliveryStatus
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.agreement import holder_of
 from webapp.sync.announcements import note_arrival
@@ -241,7 +241,7 @@ def _finish(delivery: Delivery, effect: Effect) -> None:
             actor=Actor.CALCOM,
             reason=effect.reason,
         )
-    if not delivery.run_again_count:
+    if not delivery.run_again_count and delivery.trigger != OWN_PING:
         note_arrival(db.session(), delivery.received_at, now=now)
     sync_log().info(
         "delivery_worked_off",

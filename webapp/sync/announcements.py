@@ -123,7 +123,7 @@ def note_arrival(session: Session, received_at: datetime, *, now: datetime) -> N
 def _keep(session: Session, changes: Sequence[SeenChange], now: datetime) -> None:
     """Each change once, however often it is read; older than the webhook itself it says nothing."""
     company = session.get_one(Company, require_company_id())
-    began_at = first_received_at(session) or company.created_at
+    began_at = first_received_at(session) or company.webhook_registered_at or company.created_at
     rows = {
         (change.uid, change.kind): {
             "company_id": company.id,

@@ -9,7 +9,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.calcom.client import CalcomClient
@@ -17,7 +16,6 @@ from webapp.calcom.errors import Conflict
 from webapp.calcom.payloads import Webhook
 from webapp.models.audit import Actor, record_audit
 from webapp.models.company import Company, Secret
-from webapp.models.delivery import Delivery
 from webapp.models.tenancy import require_company_id
 from webapp.models.vault import Vault, VaultError
 
@@ -125,14 +123,6 @@ def record_registration(
     company.webhook_id = webhook.id
     company.webhook_registered_at = now
     _audit(session, "webhook.registered", user_id, now)
-
-
-def first_delivery_since(session: Session, since: datetime | None) -> datetime | None:
-    """When a signed delivery came first since an instant: the proof that the way leads here."""
-    query = select(Delivery.received_at).where(Delivery.company_id == require_company_id())
-    if since is not None:
-        query = query.where(Delivery.received_at >= since)
-    return session.scalar(query.order_by(Delivery.received_at, Delivery.id).limit(1))
 
 
 def _readable_secret(company: Company, vault: Vault) -> str | None:

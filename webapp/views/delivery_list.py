@@ -17,7 +17,7 @@ from webapp.views.appointment_list import starts_with
 from webapp.views.local_time import parse_day
 from webapp.views.paging import Cursor, behind, parse_cursor
 
-TRIGGERS = tuple(each for each in Trigger if each not in (Trigger.PING, Trigger.UNKNOWN))
+TRIGGERS = tuple(each for each in Trigger if each is not Trigger.UNKNOWN)
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,13 @@ TRIGGERS: dict[str, LazyString] = {
     Trigger.MEETING_ENDED: _l("Meeting ended"),
     Trigger.RECORDING_READY: _l("Recording ready"),
     Trigger.OUT_OF_OFFICE_CREATED: _l("Absence entered"),
+    Trigger.PING: _l("Test by Cal.com"),
+    Trigger.OWN_PING: _l("Test by Lockstep"),
 }
 REASONS: dict[str, LazyString] = {
     "read_again": _l("It leaves doubt, so Cal.com is asked what holds now."),
     "test_ping": _l("A test of the webhook: it works."),
+    "own_ping": _l("Lockstep's own test: address and secret are right, Cal.com did not call."),
     "no_effect": _l("Of this kind nothing follows for appointments."),
     "unknown_kind": _l("Lockstep does not know this kind of message."),
     "no_uid": _l("It names no booking."),
