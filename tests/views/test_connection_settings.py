@@ -162,18 +162,38 @@ def test_the_key_does_not_travel_to_another_address_by_itself(
     assert look().calcom_base_url == f"{desk.url}/v2"
 
 
-def test_an_address_where_another_company_has_our_event_types_is_refused(
-    app: Flask, at_desk: Visitor, desk: Desk, look: Callable[..., Company]
+def test_another_servers_address_takes_the_event_types_from_the_services(
+    app: Flask, at_desk: Visitor, desk: Desk, look: Callable[..., Company], owner_engine: Engine
 ) -> None:
+    """There the same number is whatever it is, perhaps another company's, who must not lose it."""
+    elsewhere = "http://localhost:9/v2"
     with app.app_context():
-        make_company(
-            "blau", calcom_url="http://127.0.0.1:9/v2", event_type_id=desk.company.event_type_id
-        )
-    form = connection(desk, base_url="http://127.0.0.1:9/v2", api_key="cal_other")
-    answer = at_desk.post("/settings/connection", form)
-    assert answer.status_code == 422
-    assert "Another company offers one of your event types" in answer.text
-    assert look().calcom_base_url == f"{desk.url}/v2"
+        appointment_id = desk.book()
+        make_company("blau", calcom_url=elsewhere, event_type_id=desk.company.event_type_id)
+    form = connection(desk, base_url=elsewhere, api_key="cal_other")
+    assert at_desk.post("/settings/connection", form).status_code == 303
+
+    assert "1 service lost its event type" in at_desk.page("/settings")
+    assert look().calcom_base_url == elsewhere
+    with owner_engine.connect() as engine:
+        held = engine.execute(
+            text("SELECT company_id, calcom_host FROM services WHERE calcom_host IS NOT NULL")
+        ).all()
+    assert [each.calcom_host for each in held] == ["localhost:9"]
+    assert held[0].company_id != desk.company.id
+    with app.app_context():
+        desk.work()
+        assert desk.open_findings() == [(appointment_id, "sync_failed", "NO_EVENT_TYPE")]
+
+
+def test_the_same_servers_address_leaves_the_services_alone(
+    at_desk: Visitor, desk: Desk, owner_engine: Engine
+) -> None:
+    at_desk.post("/settings/connection", connection(desk, api_key="cal_sonnenschein"))
+    assert "lost its event type" not in at_desk.page("/settings")
+    with owner_engine.connect() as engine:
+        bound = engine.execute(text("SELECT calcom_event_type_id FROM services")).scalars().all()
+    assert bound == [desk.company.event_type_id]
 
 
 def test_the_webhook_is_registered_with_one_click_and_proven_by_calcom_alone(

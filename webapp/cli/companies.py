@@ -83,7 +83,7 @@ def connect_company_command(slug: str, base_url: str) -> None:
     admin retires it or the next one is set: Cal.com signs with it until it is told.
     """
     with acting_for(slug), refusing_politely():
-        connect_company(
+        unbound = connect_company(
             db.session(),
             vault(),
             base_url=base_url,
@@ -93,6 +93,8 @@ def connect_company_command(slug: str, base_url: str) -> None:
             now=clock.now(),
         )
         db.session.commit()
+        if unbound:
+            click.echo(f"{unbound} services lost their event types, which were the other server's")
         _check_connection()
         click.echo(f"Webhook address: {webhook_address()}")
 

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import ngettext
 
 from webapp import clock
 from webapp.application import settings, vault
@@ -13,7 +14,7 @@ from webapp.jobs.webhook import ping_webhook, register_webhook
 from webapp.models.company import Company
 from webapp.models.tenancy import require_company_id
 from webapp.models.vault import VaultError
-from webapp.sync.onboarding import EventTypesHeld, KeyNeeded, change_connection
+from webapp.sync.onboarding import KeyNeeded, change_connection
 from webapp.sync.webhook_registration import (
     RotationUnderWay,
     retire_previous_secret,
@@ -115,7 +116,7 @@ def webhook_address() -> str:
 def _write(form: ConnectionForm) -> bool:
     """False, with an error in the form, where it can't be used."""
     try:
-        change_connection(
+        unbound = change_connection(
             db.session(),
             vault(),
             base_url=form.base_url.data or "",
@@ -133,14 +134,26 @@ def _write(form: ConnectionForm) -> bool:
                 " https://api.cal.com/v2, and holds no user or password."
             ),
         )
-    except EventTypesHeld:
-        refuse(form.base_url, _("Another company offers one of your event types at this address."))
     except KeyNeeded:
         refuse(form.api_key, _("Enter the API key: it is not sent to another address by itself."))
     else:
+        _say_unbound(unbound)
         return True
     db.session.rollback()
     return False
+
+
+def _say_unbound(number: int) -> None:
+    if not number:
+        return
+    text = ngettext(
+        "%(num)s service lost its event type, which was the other server's. Choose one under"
+        " Services: until then its changes are not sent.",
+        "%(num)s services lost their event types, which were the other server's. Choose them under"
+        " Services: until then their changes are not sent.",
+        number,
+    )
+    flash(text, "warning")
 
 
 def _say_check() -> None:
