@@ -145,6 +145,17 @@ def test_customers_are_offered_while_their_name_is_typed(
     assert str(wanted) in at_manager.page("/appointments/new?q=ruth")
 
 
+def test_an_erased_customer_is_neither_offered_nor_booked_for(
+    at_manager: Visitor, make: Make, company: Tenant
+) -> None:
+    gone = make(make_customer, company, name="#12", erased_at=clock.now())
+    fragment = at_manager.get("/appointments/new/customers?q=%2312", htmx=True).text
+    values = [each.attributes["value"] for each in find(fragment, "input", name="customer")]
+    assert values == ["new"]
+    answer = at_manager.post("/appointments", _form(company, customer=str(gone)))
+    assert answer.status_code == 404
+
+
 def test_moving_writes_the_new_time_and_its_intent(
     at_manager: Visitor, make: Make, company: Tenant, owner_engine: Engine
 ) -> None:
