@@ -19,7 +19,7 @@ from webapp.jobs.haste import Haste
 from webapp.models.appointment import AppointmentStatus
 from webapp.models.audit import AuditEntry
 from webapp.models.company import Company, Secret
-from webapp.models.delivery import Delivery
+from webapp.models.delivery import Delivery, request_run
 from webapp.models.tenancy import as_company
 from webapp.models.user import Role
 from webapp.sync.onboarding import change_connection, connect_company
@@ -114,9 +114,11 @@ def test_while_calcom_cannot_be_asked_a_doubtful_delivery_waits_and_then_takes_e
     assert desk.appointment(appointment_id).starts_at == in_days(4)
 
 
-def test_a_delivery_that_can_never_be_settled_ends_as_failed(
+def test_a_delivery_that_cannot_be_settled_ends_as_failed_and_is_told_until_none_is(
     desk: Desk, client: FlaskClient
 ) -> None:
+    """It may be a booking on Cal.com of which nothing else here shows anything."""
+    admin = make_person(desk.company, Role.ADMIN)
     desk.cal.fail({"kind": "status", "status": 503, "operation": "bookings.get"})
     unknown = booking(desk, "CANCELLED", offset)
 
@@ -124,6 +126,17 @@ def test_a_delivery_that_can_never_be_settled_ends_as_failed(
     desk.work_through(6000, step=300)
 
     assert deliveries(desk) == [("BOOKING_CANCELLED", "failed", "calcom_not_readable")]
+    assert desk.inbox(admin.id) == [("delivery_failed", True)]
+
+    desk.cal.heal()
+    with as_company(desk.company.id):
+        row = db.session.scalars(select(Delivery)).one()
+        assert request_run(db.session(), row.id, now=clock.now())
+        db.session.commit()
+    desk.work()
+
+    assert deliveries(desk) == [("BOOKING_CANCELLED", "ignored", "unknown_booking")]
+    assert desk.inbox(admin.id) == [("delivery_failed", False)]
 
 
 def test_a_confirmation_without_our_key_is_not_imported_beside_our_own_create(

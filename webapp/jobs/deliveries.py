@@ -30,6 +30,7 @@ from webapp.sync.announcements import note_arrival
 from webapp.sync.arrivals import Arrival
 from webapp.sync.dry_run import Rehearsal, rehearse_effect
 from webapp.sync.effects import Effect
+from webapp.sync.failed_deliveries import tell_of_outcome
 from webapp.sync.receive import READ_AGAIN_AFTER, receive
 from webapp.sync.truth import read_chain, settle_by_truth
 
@@ -241,6 +242,7 @@ def _finish(delivery: Delivery, effect: Effect) -> None:
             actor=Actor.CALCOM,
             reason=effect.reason,
         )
+    tell_of_outcome(db.session(), delivery)
     if not delivery.run_again_count and delivery.trigger != OWN_PING:
         note_arrival(db.session(), delivery.received_at, now=now)
     sync_log().info(

@@ -30,8 +30,8 @@ class Change:
 class BookingRefused(Exception):
     """The change makes no sense; nothing was written.
 
-    `reason`: in_past, not_live, service_not_offered, customer_erased, unchanged, already_started; of marking and
-    editing: not_begun, not_confirmed, on_its_way, booked_already, changed_meanwhile.
+    `reason`: in_past, not_live, service_not_offered, customer_erased, unchanged, already_started;
+    of marking and editing: not_begun, not_confirmed, on_its_way, booked_already, changed_meanwhile.
     """
 
     def __init__(self, reason: str) -> None:
