@@ -173,11 +173,6 @@ class Company(Base):
         sealed = getattr(self, which.value)
         return sealed and vault.open(sealed, company_id=self.id, column=which.value)
 
-    def webhook_secrets(self, vault: Vault) -> list[str]:
-        """The secrets a delivery may be signed with; two while one is being rotated."""
-        candidates = (Secret.WEBHOOK_SECRET, Secret.WEBHOOK_SECRET_PREVIOUS)
-        return [secret for which in candidates if (secret := self.secret(which, vault))]
-
 
 def make_token() -> str:
     """What nobody can guess, for an address that a program calls."""

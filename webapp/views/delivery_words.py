@@ -23,6 +23,13 @@ DELIVERY_STATUSES: dict[StrEnum, Badge] = {
     DeliveryStatus.REFUSED: Badge(_l("Refused"), "red", "ban"),
     DeliveryStatus.FAILED: Badge(_l("Failed"), "red", "x"),
 }
+REHEARSED_STATUSES: dict[StrEnum, Badge] = {
+    DeliveryStatus.RECEIVED: Badge(_l("Would wait"), "yellow", "clock"),
+    DeliveryStatus.APPLIED: Badge(_l("Would be applied"), "green", "check"),
+    DeliveryStatus.IGNORED: Badge(_l("Would be ignored"), "secondary", "circle-check"),
+    DeliveryStatus.REFUSED: Badge(_l("Would be refused"), "red", "ban"),
+    DeliveryStatus.FAILED: Badge(_l("Would fail"), "red", "x"),
+}
 TRIGGERS: dict[str, LazyString] = {
     Trigger.CREATED: _l("Booking made or confirmed"),
     Trigger.RESCHEDULED: _l("Booking moved"),
@@ -38,6 +45,7 @@ TRIGGERS: dict[str, LazyString] = {
     Trigger.OUT_OF_OFFICE_CREATED: _l("Absence entered"),
     Trigger.PING: _l("Test by Cal.com"),
     Trigger.OWN_PING: _l("Test by Lockstep"),
+    Trigger.UNKNOWN: _l("Another kind"),
 }
 REASONS: dict[str, LazyString] = {
     "read_again": _l("It leaves doubt, so Cal.com is asked what holds now."),
@@ -96,7 +104,10 @@ FIELDS: dict[str, LazyString] = {
 
 def register(app: Flask) -> None:
     app.jinja_env.globals.update(
-        DELIVERY_STATUSES=DELIVERY_STATUSES, REMOTE_CHANGES=REMOTE_CHANGES, FIELDS=FIELDS
+        DELIVERY_STATUSES=DELIVERY_STATUSES,
+        REHEARSED_STATUSES=REHEARSED_STATUSES,
+        REMOTE_CHANGES=REMOTE_CHANGES,
+        FIELDS=FIELDS,
     )
     for shape in (trigger, delivery_reason, field_value, percent):
         app.add_template_filter(shape)
