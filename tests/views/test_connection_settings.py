@@ -193,6 +193,21 @@ def test_another_servers_address_takes_the_event_types_from_the_services(
         assert desk.open_findings() == [(appointment_id, "sync_failed", "NO_EVENT_TYPE")]
 
 
+def test_an_address_in_a_private_network_is_refused_before_it_is_kept(
+    app: Flask, at_desk: Visitor, look: Callable[..., Company], desk: Desk
+) -> None:
+    before = app.extensions["settings"]
+    app.extensions["settings"] = before.model_copy(update={"allow_private_networks": False})
+    try:
+        form = connection(desk, base_url="https://10.0.0.5/v2", api_key="cal_other")
+        answer = at_desk.post("/settings/connection", form)
+    finally:
+        app.extensions["settings"] = before
+    assert answer.status_code == 422
+    assert "lies in a private network" in answer.text
+    assert look().calcom_base_url == f"{desk.url}/v2"
+
+
 def test_the_same_servers_address_leaves_the_services_alone(
     at_desk: Visitor, desk: Desk, owner_engine: Engine
 ) -> None:

@@ -9,7 +9,7 @@ from webapp.application import settings, vault
 from webapp.calcom.addresses import AddressError
 from webapp.calcom.errors import CalcomError, Postponed, Unavailable
 from webapp.extensions import db
-from webapp.jobs.check import check_connection
+from webapp.jobs.check import check_connection, judge_address
 from webapp.jobs.webhook import ping_webhook, register_webhook
 from webapp.models.company import Company
 from webapp.models.tenancy import require_company_id
@@ -27,6 +27,7 @@ from webapp.views.forms.access import ConfirmedForm
 from webapp.views.forms.fields import refuse
 from webapp.views.forms.settings import ConnectionForm
 from webapp.views.pages import render_page
+from webapp.views.wording import ADDRESS_REFUSALS
 from webapp.views.words import gettext as _
 
 blueprint = Blueprint("connection_settings", __name__, url_prefix="/settings")
@@ -116,6 +117,7 @@ def webhook_address() -> str:
 def _write(form: ConnectionForm) -> bool:
     """False, with an error in the form, where it can't be used."""
     try:
+        judge_address(form.base_url.data or "")
         unbound = change_connection(
             db.session(),
             vault(),
@@ -126,14 +128,8 @@ def _write(form: ConnectionForm) -> bool:
             user_id=require_person().id,
             now=clock.now(),
         )
-    except AddressError:
-        refuse(
-            form.base_url,
-            _(
-                "This address cannot be called. It begins with https://, as in"
-                " https://api.cal.com/v2, and holds no user or password."
-            ),
-        )
+    except AddressError as error:
+        refuse(form.base_url, _why_not_called(error))
     except KeyNeeded:
         refuse(form.api_key, _("Enter the API key: it is not sent to another address by itself."))
     else:
@@ -141,6 +137,15 @@ def _write(form: ConnectionForm) -> bool:
         return True
     db.session.rollback()
     return False
+
+
+def _why_not_called(error: AddressError) -> str:
+    if error.reason in ("private", "unresolvable"):
+        return str(ADDRESS_REFUSALS[error.reason])
+    return _(
+        "This address cannot be called. It begins with https://, as in https://api.cal.com/v2, and"
+        " holds no user or password."
+    )
 
 
 def _say_unbound(number: int) -> None:
