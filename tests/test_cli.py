@@ -194,7 +194,11 @@ def test_a_short_password_is_not_set(
             "cal_x\ns\n",
             "",
         ),
-        (["company", "connect", "praxis", "--base-url", "http://x/v2"], "\n\n", "key is empty"),
+        (
+            ["company", "connect", "praxis", "--base-url", "http://127.0.0.1:9/v2"],
+            "\n\n",
+            "key is empty",
+        ),
     ],
 )
 def test_what_was_typed_wrongly_gets_a_sentence_and_changes_nothing(

@@ -95,7 +95,9 @@ def test_resuming_all_leaves_what_a_companys_admin_paused(
     runner: FlaskCliRunner, company: Tenant, other_company: Tenant, owner_engine: Engine
 ) -> None:
     pause_as_paula(owner_engine, company)
-    assert "sonnenschein: was paused already, by Paula" in say(runner, "pause", "--all")
+    assert "sonnenschein: paused, over the pause of Paula" in say(runner, "pause", "--all")
+    assert "was paused already, by operator" in say(runner, "pause", "--all")
+    assert set(pauses(owner_engine).values()) == {"operator"}
 
     said = say(runner, "resume", "--all")
 

@@ -76,7 +76,8 @@ class Settings(BaseSettings):
     webhook_silent_misses: int = Field(
         3,
         ge=1,
-        description="Unannounced changes in a day from which the webhook counts as silent",
+        description="Unannounced changes in a day from which the webhook counts as silent; where a"
+        " day has fewer, the latest so many, if nothing was announced since",
     )
     webhook_silent_share: float = Field(
         0.5, gt=0, le=1, description="And only where they are this share of the day's changes"

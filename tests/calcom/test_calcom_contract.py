@@ -21,7 +21,7 @@ from webapp.calcom.payloads import (
     NewBooking,
     Sort,
 )
-from webapp.calcom.webhooks import Delivery, Trigger, parse_delivery
+from webapp.calcom.webhooks import Delivery, Trigger, read_body, read_delivery
 from webapp.sandbox.server import RunningSandbox, running_sandbox
 
 KEY = "cal_contract"
@@ -261,7 +261,7 @@ def mailbox() -> Iterator[tuple[str, list[Delivery]]]:
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["Content-Length"]))
             if signatures.verify(raw, self.headers[signatures.HEADER], ["new", SECRET]):
-                deliveries.append(parse_delivery(raw))
+                deliveries.append(read_delivery(read_body(raw)))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -16,7 +16,8 @@ from webapp.calcom.webhooks import (
     DeliveryError,
     NoShow,
     Trigger,
-    parse_delivery,
+    read_body,
+    read_delivery,
     redact,
 )
 
@@ -57,7 +58,7 @@ def without(*names: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_created_carries_everything() -> None:
-    delivery = parse_delivery(raw("BOOKING_CREATED"))
+    delivery = read_delivery(read_body(raw("BOOKING_CREATED")))
     assert delivery.trigger is Trigger.CREATED
     assert delivery.sent_at == SENT_AT
     assert (delivery.uid, delivery.old_uid, delivery.booking_id) == (UID, None, 4711)
@@ -77,7 +78,7 @@ def test_rescheduled_carries_the_new_uid_and_the_old_one_with_its_times() -> Non
         rescheduleStartTime="2026-03-01T09:00:00Z",
         rescheduleEndTime="2026-03-01T09:30:00Z",
     )
-    delivery = parse_delivery(raw("BOOKING_RESCHEDULED", payload))
+    delivery = read_delivery(read_body(raw("BOOKING_RESCHEDULED", payload)))
     assert (delivery.uid, delivery.old_uid) == (SUCCESSOR, UID)
     assert delivery.old_start == NINE - timedelta(days=1)
     assert delivery.old_end == HALF_PAST - timedelta(days=1)
@@ -85,7 +86,7 @@ def test_rescheduled_carries_the_new_uid_and_the_old_one_with_its_times() -> Non
 
 def test_requested_is_pending_and_may_replace_an_older_booking() -> None:
     payload = without(status="PENDING", rescheduleUid=SUCCESSOR)
-    delivery = parse_delivery(raw("BOOKING_REQUESTED", payload))
+    delivery = read_delivery(read_body(raw("BOOKING_REQUESTED", payload)))
     assert (delivery.trigger, delivery.status) == (Trigger.REQUESTED, BookingStatus.PENDING)
     assert delivery.old_uid == SUCCESSOR
 
@@ -99,7 +100,7 @@ def test_cancelled_has_no_metadata_and_spells_its_times_with_an_offset() -> None
         requestReschedule=True,
         cancellationReason="ill",
     )
-    delivery = parse_delivery(raw("BOOKING_CANCELLED", payload))
+    delivery = read_delivery(read_body(raw("BOOKING_CANCELLED", payload)))
     assert (delivery.trigger, delivery.status) == (Trigger.CANCELLED, BookingStatus.CANCELLED)
     assert (delivery.start, delivery.end) == (NINE, HALF_PAST)
     assert delivery.metadata == {}
@@ -113,7 +114,7 @@ def test_rejected_has_a_reason_and_milliseconds() -> None:
         startTime="2026-03-02T09:00:00.000Z",
         rejectionReason="full",
     )
-    delivery = parse_delivery(raw("BOOKING_REJECTED", payload))
+    delivery = read_delivery(read_body(raw("BOOKING_REJECTED", payload)))
     assert (delivery.status, delivery.start) == (BookingStatus.REJECTED, NINE)
     assert delivery.rejection_reason == "full"
 
@@ -126,7 +127,7 @@ def test_no_show_names_the_booking_and_the_absent() -> None:
             {"email": "bob@customer.example", "noShow": False},
         ],
     }
-    delivery = parse_delivery(raw("BOOKING_NO_SHOW_UPDATED", payload))
+    delivery = read_delivery(read_body(raw("BOOKING_NO_SHOW_UPDATED", payload)))
     assert (delivery.uid, delivery.booking_id, delivery.status) == (UID, None, None)
     assert delivery.no_shows == (
         NoShow("ada@customer.example", absent=True),
@@ -145,7 +146,7 @@ def test_meetings_are_flat_and_their_creation_time_is_the_bookings(trigger: Trig
         "fromReschedule": UID,
         "user": {"email": "grace@salon.example"},
     }
-    delivery = parse_delivery(json.dumps(flat).encode())
+    delivery = read_delivery(read_body(json.dumps(flat).encode()))
     assert delivery.trigger is trigger
     assert (delivery.uid, delivery.old_uid, delivery.booking_id) == (SUCCESSOR, UID, 4712)
     assert (delivery.sent_at, delivery.booking_created_at) == (None, SENT_AT)
@@ -157,18 +158,18 @@ def test_meetings_are_flat_and_their_creation_time_is_the_bookings(trigger: Trig
 @pytest.mark.parametrize("label", ["PING", "BOOKING_CREATED", "BOOKING_CANCELLED", "MEETING_ENDED"])
 def test_a_ping_is_known_by_its_missing_uid_whatever_its_label(label: str) -> None:
     payload = {"type": "Test", "title": "Test trigger event", "startTime": "2026-03-02T09:00:00Z"}
-    assert parse_delivery(raw(label, payload)).is_ping
+    assert read_delivery(read_body(raw(label, payload))).is_ping
 
 
 @pytest.mark.parametrize("name", ["FORM_SUBMITTED", "BOOKING_CONFIRMED", "booking.created"])
 def test_an_unknown_trigger_is_kept_by_name(name: str) -> None:
-    delivery = parse_delivery(raw(name, ["what", "ever"]))
+    delivery = read_delivery(read_body(raw(name, ["what", "ever"])))
     assert (delivery.trigger, delivery.trigger_text) == (Trigger.UNKNOWN, name)
     assert not delivery.is_ping
 
 
 def test_one_seat_of_many_is_known_as_one() -> None:
-    assert parse_delivery(raw("BOOKING_CANCELLED", without(seatUid="s-1"))).is_seat
+    assert read_delivery(read_body(raw("BOOKING_CANCELLED", without(seatUid="s-1")))).is_seat
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_one_seat_of_many_is_known_as_one() -> None:
         (b"\xff", "json"),
         (b"[]", "json"),
         (b"[" * 100_000, "json"),
-        (b"{}", "trigger"),
+        (b"{}", "json"),
         (b'{"triggerEvent": 5}', "trigger"),
         (b'{"triggerEvent": "BOOKING_CREATED"}', "payload"),
         (raw("BOOKING_CREATED", [1]), "payload"),
@@ -192,7 +193,7 @@ def test_one_seat_of_many_is_known_as_one() -> None:
 )
 def test_a_hostile_body_is_refused_with_a_reason(body: bytes, reason: str) -> None:
     with pytest.raises(DeliveryError) as caught:
-        parse_delivery(body)
+        read_delivery(read_body(body))
     assert caught.value.reason == reason
 
 
@@ -208,7 +209,7 @@ def test_any_delivery_is_read_or_refused(trigger: str, payload: Any, flat: bool)
     body = {"triggerEvent": trigger, **payload} if flat and isinstance(payload, dict) else payload
     encoded = json.dumps(body).encode() if flat else raw(trigger, payload)
     try:
-        delivery = parse_delivery(encoded)
+        delivery = read_delivery(read_body(encoded))
     except DeliveryError:
         return
     assert isinstance(delivery, Delivery)

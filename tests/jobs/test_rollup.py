@@ -80,6 +80,7 @@ def something_of_everything(company: Tenant) -> None:
     fail(company, failed, EventKind.PUSH_FAILED, "HTTP_500")
     make_discrepancy(company, failed)
     make_delivery(company)
+    make_delivery(company, trigger="MEETING_ENDED")
     make_run(company, expected_count=10, compared_count=10, agreed_count=9)
 
 
@@ -107,6 +108,8 @@ def test_each_figure_says_what_it_counts(company: Tenant) -> None:
     assert figures(company, "latency")["all"] == 1
     assert figures(company, "found") == {"data_mismatch": 1}
     assert figures(company, "coverage") == {"seen": 9, "expected": 10}
+    assert figures(company, "delivery") == {"applied": 2}
+    assert figures(company, "change") == {"announced": 1}, "no reading shows a meeting's end"
 
 
 def test_fine_stretches_add_up_to_hours(company: Tenant) -> None:

@@ -159,6 +159,17 @@ def test_from_a_customers_page_that_customer_is_chosen(
     assert strange.status_code == 404
 
 
+def test_an_erased_customer_is_neither_offered_nor_booked_for(
+    at_manager: Visitor, make: Make, company: Tenant
+) -> None:
+    gone = make(make_customer, company, name="#12", erased_at=clock.now())
+    fragment = at_manager.get("/appointments/new/customers?q=%2312", htmx=True).text
+    values = [each.attributes["value"] for each in find(fragment, "input", name="customer")]
+    assert values == ["new"]
+    answer = at_manager.post("/appointments", _form(company, customer=str(gone)))
+    assert answer.status_code == 404
+
+
 def test_moving_writes_the_new_time_and_its_intent(
     at_manager: Visitor, make: Make, company: Tenant, owner_engine: Engine
 ) -> None:

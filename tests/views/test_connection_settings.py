@@ -17,6 +17,7 @@ from webapp.extensions import db
 from webapp.models.company import Company, ConnectionState, Secret
 from webapp.models.tenancy import as_company
 from webapp.models.user import Role
+from webapp.models.vault import Vault
 from webapp.sandbox.server import RunningSandbox
 
 
@@ -76,6 +77,12 @@ def connection(desk: Desk, **more: str) -> dict[str, str]:
 def webhooks(desk: Desk) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = desk.cal.state(only="webhooks")["webhooks"]
     return found
+
+
+def secrets_of(row: Company, vault: Vault) -> list[str]:
+    """What opens the webhook's door, the newer first."""
+    both = (Secret.WEBHOOK_SECRET, Secret.WEBHOOK_SECRET_PREVIOUS)
+    return [secret for each in both if (secret := row.secret(each, vault))]
 
 
 def audited(owner_engine: Engine) -> list[tuple[str, str]]:
@@ -162,21 +169,56 @@ def test_the_key_does_not_travel_to_another_address_by_itself(
     assert look().calcom_base_url == f"{desk.url}/v2"
 
 
-def test_an_address_where_another_company_has_our_event_types_is_refused(
-    app: Flask, at_desk: Visitor, desk: Desk, look: Callable[..., Company]
+def test_another_servers_address_takes_the_event_types_from_the_services(
+    app: Flask, at_desk: Visitor, desk: Desk, look: Callable[..., Company], owner_engine: Engine
 ) -> None:
+    """There the same number is whatever it is, perhaps another company's, who must not lose it."""
+    elsewhere = "http://localhost:9/v2"
     with app.app_context():
-        make_company(
-            "blau", calcom_url="http://127.0.0.1:9/v2", event_type_id=desk.company.event_type_id
-        )
-    form = connection(desk, base_url="http://127.0.0.1:9/v2", api_key="cal_other")
-    answer = at_desk.post("/settings/connection", form)
+        appointment_id = desk.book()
+        make_company("blau", calcom_url=elsewhere, event_type_id=desk.company.event_type_id)
+    form = connection(desk, base_url=elsewhere, api_key="cal_other")
+    assert at_desk.post("/settings/connection", form).status_code == 303
+
+    assert "1 service lost its event type" in at_desk.page("/settings")
+    assert look().calcom_base_url == elsewhere
+    with owner_engine.connect() as engine:
+        held = engine.execute(
+            text("SELECT company_id, calcom_host FROM services WHERE calcom_host IS NOT NULL")
+        ).all()
+    assert [each.calcom_host for each in held] == ["localhost:9"]
+    assert held[0].company_id != desk.company.id
+    with app.app_context():
+        desk.work()
+        assert desk.open_findings() == [(appointment_id, "sync_failed", "NO_EVENT_TYPE")]
+
+
+def test_an_address_in_a_private_network_is_refused_before_it_is_kept(
+    app: Flask, at_desk: Visitor, look: Callable[..., Company], desk: Desk
+) -> None:
+    before = app.extensions["settings"]
+    app.extensions["settings"] = before.model_copy(update={"allow_private_networks": False})
+    try:
+        form = connection(desk, base_url="https://10.0.0.5/v2", api_key="cal_other")
+        answer = at_desk.post("/settings/connection", form)
+    finally:
+        app.extensions["settings"] = before
     assert answer.status_code == 422
-    assert "Another company offers one of your event types" in answer.text
+    assert "lies in a private network" in answer.text
     assert look().calcom_base_url == f"{desk.url}/v2"
 
 
-def test_the_webhook_is_registered_with_one_click_and_proven_by_a_ping(
+def test_the_same_servers_address_leaves_the_services_alone(
+    at_desk: Visitor, desk: Desk, owner_engine: Engine
+) -> None:
+    at_desk.post("/settings/connection", connection(desk, api_key="cal_sonnenschein"))
+    assert "lost its event type" not in at_desk.page("/settings")
+    with owner_engine.connect() as engine:
+        bound = engine.execute(text("SELECT calcom_event_type_id FROM services")).scalars().all()
+    assert bound == [desk.company.event_type_id]
+
+
+def test_the_webhook_is_registered_with_one_click_and_proven_by_calcom_alone(
     at_desk: Visitor, desk: Desk, look: Callable[..., Company], served: str, owner_engine: Engine
 ) -> None:
     look(calcom_webhook_secret=None)
@@ -190,7 +232,11 @@ def test_the_webhook_is_registered_with_one_click_and_proven_by_a_ping(
     assert row.webhook_registered_at is not None
     with owner_engine.connect() as engine:
         triggers = engine.execute(text("SELECT trigger FROM deliveries")).scalars().all()
-    assert triggers == ["PING"]
+    assert triggers == ["LOCKSTEP_PING"]
+    page = at_desk.page("/settings")
+    assert "Registered, nothing came yet" in page, "that we reach ourselves says nothing of Cal.com"
+
+    desk.cal.put(f"webhooks/{webhook['id']}/ping", {})
     assert "Registered and proven" in at_desk.page("/settings")
 
 
@@ -241,13 +287,13 @@ def test_a_secret_is_replaced_without_a_gap(
     vault = app.extensions["vault"]
     fresh = row.secret(Secret.WEBHOOK_SECRET, vault)
     assert fresh != old
-    assert row.webhook_secrets(vault) == [fresh, old], "both open the door meanwhile"
+    assert secrets_of(row, vault) == [fresh, old], "both open the door meanwhile"
     assert "a test ping came through" in at_desk.page("/settings")
     again = at_desk.post("/settings/webhook/rotations", {"current": PASSWORD})
     assert again.status_code == 303
     assert look().secret(Secret.WEBHOOK_SECRET, vault) == fresh
     at_desk.post("/settings/webhook/retirements")
-    assert look().webhook_secrets(vault) == [fresh]
+    assert secrets_of(look(), vault) == [fresh]
 
 
 def test_a_rotation_that_cal_com_did_not_take_loses_nothing(
@@ -257,7 +303,7 @@ def test_a_rotation_that_cal_com_did_not_take_loses_nothing(
     desk.cal.fail({"kind": "status", "status": 503, "operation": "webhooks"})
     at_desk.post("/settings/webhook/rotations", {"current": PASSWORD})
     assert "could not be registered" in at_desk.page("/settings")
-    assert desk.company.webhook_secret in look().webhook_secrets(app.extensions["vault"])
+    assert desk.company.webhook_secret in secrets_of(look(), app.extensions["vault"])
     desk.cal.heal()
     at_desk.post("/settings/webhook/registrations")
     assert "a test ping came through" in at_desk.page("/settings")

@@ -70,11 +70,31 @@ def test_the_list_is_filtered_by_its_address(
         (f"from={day}", {applied}),
         (f"to={day}", {refused}),
         ("text=nothing", set()),
+        ("trigger=PING", set()),
+        ("trigger=UNKNOWN", set()),
         ("outcome=nonsense&trigger=nonsense&from=never", {applied, refused}),
     ):
         page = at_staff.page(f"/deliveries?{query}")
         links = {each.attributes["href"] for each in find(page, "a", class_="row-link")}
         assert links == {f"/deliveries/{each}" for each in shown}, query
+
+
+def test_tests_and_kinds_nobody_knows_are_found(
+    at_staff: Visitor, make: Make, company: Tenant
+) -> None:
+    """Which is what one looks for while setting the webhook up."""
+    wanted = {
+        each: f"/deliveries/{make(make_delivery, company, trigger=trigger)}"
+        for each, trigger in (
+            ("PING", "PING"),
+            ("LOCKSTEP_PING", "LOCKSTEP_PING"),
+            ("UNKNOWN", "FORM_SUBMITTED"),
+            ("MEETING_ENDED", "MEETING_ENDED"),
+        )
+    }
+    for trigger, link in wanted.items():
+        page = at_staff.page(f"/deliveries?trigger={trigger}")
+        assert [each.attributes["href"] for each in find(page, "a", class_="row-link")] == [link]
 
 
 def test_a_page_of_many_leads_to_the_next(at_admin: Visitor, make: Make, company: Tenant) -> None:
@@ -136,7 +156,9 @@ def test_a_dry_run_says_what_would_change_and_keeps_nothing(
 
     said = words(page.text)
     assert page.status_code == 200
-    assert "An appointment would be made." in said
+    assert "Would be applied" in said
+    assert "An appointment would be made: Consultation for" in said
+    assert ", a new customer." in said
     assert "Mon 4 Mar 2030, 10:00" in said
     assert "Taken over from Cal.com" in said
     assert ("<html" in page.text) is not htmx

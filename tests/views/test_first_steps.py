@@ -138,7 +138,11 @@ def test_an_empty_company_is_led_from_a_key_to_its_first_appointments(
     assert "Next" in current(at_owner)[2]
 
     at_owner.post("/settings/webhook/registrations", {"back": "guide"})
-    assert "Next" in current(at_owner)[3]
+    assert "Next" in current(at_owner)[3], "what waits for Cal.com's call holds nothing up"
+    assert "Registered, nothing came yet" in current(at_owner)[2]
+    [webhook] = cal.state(only="webhooks")["webhooks"]
+    cal.put(f"webhooks/{webhook['id']}/ping", {})
+    assert "Done" in current(at_owner)[2]
 
     at_owner.post(f"{PAGE}/imports")
     running = at_owner.get(f"{PAGE}/progress?poll=", htmx=True).text

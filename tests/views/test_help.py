@@ -18,7 +18,18 @@ from webapp.views.explanations import EXPLANATIONS, UNKNOWN, explain
 Make = Callable[..., int]
 ROOMS = ("calcom", "sync", "jobs", "notify")
 CODE = re.compile(r"[A-Z][A-Z0-9]+(_[A-Z0-9]+)*")
-NO_CODES = {"EUR", "GET", "PATCH", "POST", "NFC", "NFKD", "PING", "UNKNOWN", "HTTP_5"}
+NO_CODES = {
+    "EUR",
+    "GET",
+    "PATCH",
+    "POST",
+    "NFC",
+    "NFKD",
+    "PING",
+    "UNKNOWN",
+    "HTTP_5",
+    "LOCKSTEP_PING",
+}
 """What is written like a code and is none; Cal.com's triggers are told by their beginnings."""
 TRIGGERS = ("BOOKING_", "MEETING_", "RECORDING_", "OOO_")
 

@@ -223,7 +223,31 @@ def test_only_admins_find_the_button_to_resume(
 def test_an_operators_pause_is_named_as_such(at_admin: Visitor, owner_engine: Engine) -> None:
     with owner_engine.begin() as connection:
         connection.execute(text("UPDATE companies SET paused_at = now(), paused_by = 'operator'"))
-    assert "Paused by your operator" in at_admin.page("/profile")
+    for path in ("/profile", "/settings"):
+        page = at_admin.page(path)
+        assert "Paused by your operator" in page
+        assert "Only your operator can lift it." in page
+        assert "/pauses/resumptions" not in page
+
+    at_admin.post("/pauses/resumptions")
+
+    assert "only they can lift it" in at_admin.page("/")
+    assert BANNER in at_admin.page("/profile")
+
+
+def test_an_admin_who_is_called_so_does_not_pass_for_the_operator(
+    at_admin: Visitor,
+    admin: Person,
+    company: Tenant,
+    pauses: Callable[[], dict[int, str | None]],
+    owner_engine: Engine,
+) -> None:
+    with owner_engine.begin() as connection:
+        connection.execute(text("UPDATE users SET name = 'operator'"))
+    at_admin.post("/pauses")
+    assert pauses() == {company.id: admin.email}
+    at_admin.post("/pauses/resumptions")
+    assert pauses() == {company.id: None}
 
 
 def test_the_banner_and_the_question_speak_german(make: Make, company: Tenant, app: Flask) -> None:

@@ -21,7 +21,7 @@ __all__ = [
     "Headline",
     "NoShow",
     "Trigger",
-    "parse_delivery",
+    "read_body",
     "read_delivery",
     "read_headline",
     "redact",
@@ -47,6 +47,7 @@ class Trigger(StrEnum):
     RECORDING_READY = "RECORDING_READY"
     OUT_OF_OFFICE_CREATED = "OOO_CREATED"
     PING = "PING"
+    OWN_PING = "LOCKSTEP_PING"
     UNKNOWN = "UNKNOWN"
 
 
@@ -123,12 +124,14 @@ class Headline:
     sent_at: datetime | None
 
 
-def parse_delivery(raw: bytes) -> Delivery:
-    """Reads the raw body of a webhook, whose signature the caller has verified.
-
-    Raises DeliveryError and nothing else, whatever the bytes are.
-    """
-    return read_delivery(_envelope(raw))
+def read_body(raw: bytes) -> dict[str, object]:
+    """What is kept of a body, whose signature the caller has verified: without secrets, and empty
+    where it is no JSON object. Never raises."""
+    try:
+        body = untrusted.parse_json(raw)
+    except ShapeError:
+        return {}
+    return redact(body) if isinstance(body, dict) else {}
 
 
 def read_headline(body: Fields) -> Headline:
@@ -145,7 +148,9 @@ def read_headline(body: Fields) -> Headline:
 
 
 def read_delivery(envelope: Fields) -> Delivery:
-    """Reads a parsed body; raises DeliveryError and nothing else."""
+    """Reads what `read_body` has kept; raises DeliveryError and nothing else."""
+    if not envelope:
+        raise DeliveryError("json")
     trigger_text = untrusted.line(envelope.get("triggerEvent"), 100)
     if not trigger_text:
         raise DeliveryError("trigger")
@@ -154,16 +159,6 @@ def read_delivery(envelope: Fields) -> Delivery:
         return _delivery(trigger, trigger_text, envelope)
     except ShapeError as problem:
         raise DeliveryError(str(problem)) from None
-
-
-def _envelope(raw: bytes) -> Fields:
-    try:
-        parsed = untrusted.parse_json(raw)
-    except ShapeError:
-        raise DeliveryError("json") from None
-    if not isinstance(parsed, dict):
-        raise DeliveryError("json")
-    return parsed
 
 
 def _trigger(name: str) -> Trigger:

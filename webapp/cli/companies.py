@@ -8,6 +8,7 @@ from webapp.application import settings, vault
 from webapp.calcom.errors import CalcomError, Unauthorised
 from webapp.cli.asking import acting_for, ask, refusing_politely
 from webapp.extensions import db
+from webapp.jobs.check import judge_address
 from webapp.jobs.connection import open_client
 from webapp.jobs.runs import go_on
 from webapp.jobs.traffic import Traffic, read_traffic
@@ -79,19 +80,24 @@ def show_status_command(slug: str | None) -> None:
 def connect_company_command(slug: str, base_url: str) -> None:
     """Set the Cal.com connection; API key and webhook secret come from standard input, a line each.
 
-    An empty second line leaves the webhook secret as it is.
+    An empty second line leaves the webhook secret as it is. A former one stays valid, until an
+    admin retires it or the next one is set: Cal.com signs with it until it is told.
     """
     with acting_for(slug), refusing_politely():
-        connect_company(
+        api_key, webhook_secret = ask("API key"), ask("Webhook secret") or None
+        judge_address(base_url)
+        unbound = connect_company(
             db.session(),
             vault(),
             base_url=base_url,
-            api_key=ask("API key"),
-            webhook_secret=ask("Webhook secret") or None,
+            api_key=api_key,
+            webhook_secret=webhook_secret,
             allow_private_networks=settings().allow_private_networks,
             now=clock.now(),
         )
         db.session.commit()
+        if unbound:
+            click.echo(f"{unbound} services lost their event types, which were the other server's")
         _check_connection()
         click.echo(f"Webhook address: {webhook_address()}")
 

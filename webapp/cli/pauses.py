@@ -12,7 +12,13 @@ from webapp.models.audit import Actor
 from webapp.models.company import Company
 from webapp.models.crossing import company_ids
 from webapp.models.tenancy import as_company, require_company_id
-from webapp.sync.pausing import OPERATOR, pause_pushing, resume_pushing, waiting_changes
+from webapp.sync.pausing import (
+    OPERATOR,
+    lift_operators_pause,
+    pause_pushing,
+    resume_pushing,
+    waiting_changes,
+)
 
 
 @click.command("pause")
@@ -20,7 +26,10 @@ from webapp.sync.pausing import OPERATOR, pause_pushing, resume_pushing, waiting
 @click.option("--all", "is_for_all", is_flag=True, help="every company")
 @with_appcontext
 def pause(slug: str | None, is_for_all: bool) -> None:
-    """Let changes wait instead of sending them to Cal.com; verification goes on."""
+    """Let changes wait instead of sending them to Cal.com; verification goes on.
+
+    No admin can lift it; what one had paused is so again after `resume --all`.
+    """
     _for_each(slug, is_for_all, _pause)
 
 
@@ -60,6 +69,8 @@ def _pause(company: Company) -> str:
         db.session(), by=OPERATOR, actor=Actor.OPERATOR, user_id=None, now=clock.now()
     )
     said = "paused" if is_paused else f"was paused already, by {author}"
+    if is_paused and author is not None:
+        said += f", over the pause of {author}"
     return f"{said}; {_count(waiting_changes(db.session()))} waiting"
 
 
@@ -74,6 +85,9 @@ def _resume(_company: Company) -> str:
 
 def _resume_own(company: Company) -> str:
     """An admin's pause is a company's own decision: all at once doesn't end it."""
+    if company.admin_paused_by is not None:
+        lift_operators_pause(db.session(), now=clock.now())
+        db.session.refresh(company)
     if company.is_paused and company.paused_by != OPERATOR:
         return f"left paused, by {company.paused_by}; `resume {company.slug}` resumes it"
     return _resume(company)

@@ -21,6 +21,9 @@ at `:until`.
 | `sending` | `all`, or a bin | from there to mail or chat |
 """
 
+from webapp.models.remote_change import ANNOUNCING
+
+_ANNOUNCING = ", ".join(f"'{trigger}'" for trigger in ANNOUNCING)
 _INSERT = (
     "INSERT INTO rollups (company_id, length_seconds, begins_at, figure, key, count, total, peak)"
 )
@@ -168,7 +171,7 @@ SOURCES = (
         SELECT :company, :length, begins, 'change', key, count(*), 0, 0 FROM (
             SELECT {_stretch("received_at")} AS begins, 'announced' AS key FROM deliveries
              WHERE company_id = :company AND received_at >= :since AND received_at < :until
-               AND status = 'applied'
+               AND status = 'applied' AND trigger IN ({_ANNOUNCING})
             UNION ALL
             SELECT {_stretch("changed_at")},
                    CASE WHEN was_announced THEN 'announced' ELSE 'missed' END

@@ -8,6 +8,7 @@ A rehearsal does the same and keeps nothing.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -22,17 +23,20 @@ from webapp.jobs.connection import open_client
 from webapp.logs import sync_log
 from webapp.models.audit import Actor, record_audit
 from webapp.models.company import Company
-from webapp.models.delivery import READ_AGAIN, Delivery, DeliveryStatus
+from webapp.models.delivery import OWN_PING, READ_AGAIN, Delivery, DeliveryStatus
 from webapp.models.tenancy import as_company, require_company_id
 from webapp.sync.agreement import holder_of
 from webapp.sync.announcements import note_arrival
 from webapp.sync.arrivals import Arrival
 from webapp.sync.dry_run import Rehearsal, rehearse_effect
 from webapp.sync.effects import Effect
+from webapp.sync.failed_deliveries import tell_of_outcome
 from webapp.sync.receive import READ_AGAIN_AFTER, receive
 from webapp.sync.truth import read_chain, settle_by_truth
 
 MAX_TRIES = 5
+END_TRIES = 3
+"""An end that Cal.com doesn't show is read so often before it is taken for one seat's leaving."""
 LEASE = timedelta(seconds=40)
 READ_SECONDS = 20.0
 """A call more may begin within these, so that reading ends before the lease does."""
@@ -108,9 +112,12 @@ def _apply(delivery_id: int) -> bool:
         _finish(delivery, effect)
         db.session.commit()
         return False
-    _wait_for_truth(delivery, effect, until=max(delivery.received_at + READ_AGAIN_AFTER, now))
-    delivery.attempt_count = 0
+    _wait_for_truth(delivery, effect, until=delivery.received_at + READ_AGAIN_AFTER)
     is_due = delivery.due_at <= now
+    delivery.attempt_count = 0
+    if is_due:
+        # This try is the first at reading, and nobody else is to read beside it.
+        delivery.attempt_count, delivery.due_at = 1, now + LEASE
     db.session.commit()
     return is_due
 
@@ -123,7 +130,9 @@ def _read_and_settle(delivery_id: int) -> None:
         return _try_later(delivery_id, error)
     delivery = _take(delivery_id)
     if delivery is not None:
-        effect = settle_by_truth(db.session(), _arrival(delivery), chain)
+        is_read_again = delivery.attempt_count < END_TRIES
+        arrival = replace(_arrival(delivery), is_read_again=is_read_again)
+        effect = settle_by_truth(db.session(), arrival, chain)
         if effect.is_undecided and delivery.attempt_count < MAX_TRIES:
             _wait_for_truth(delivery, effect, until=clock.now() + _pause(delivery))
         else:
@@ -167,7 +176,7 @@ def _try_later(delivery_id: int, error: CalcomError) -> None:
 
 
 def _pause(delivery: Delivery) -> timedelta:
-    return PAUSES[min(delivery.attempt_count, len(PAUSES)) - 1]
+    return PAUSES[min(max(delivery.attempt_count, 1), len(PAUSES)) - 1]
 
 
 def _given_up(effect: Effect) -> Effect:
@@ -233,7 +242,8 @@ def _finish(delivery: Delivery, effect: Effect) -> None:
             actor=Actor.CALCOM,
             reason=effect.reason,
         )
-    if not delivery.run_again_count:
+    tell_of_outcome(db.session(), delivery)
+    if not delivery.run_again_count and delivery.trigger != OWN_PING:
         note_arrival(db.session(), delivery.received_at, now=now)
     sync_log().info(
         "delivery_worked_off",

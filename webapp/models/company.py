@@ -62,6 +62,9 @@ class Company(Base):
         CheckConstraint("locale IN ('en', 'de')", name="locale_known"),
         CheckConstraint(r"slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'", name="slug_form"),
         CheckConstraint("(paused_at IS NULL) = (paused_by IS NULL)", name="pause_has_author"),
+        CheckConstraint(
+            "(admin_paused_at IS NULL) = (admin_paused_by IS NULL)", name="admin_pause_has_author"
+        ),
         Index(
             "ix_companies_services_due",
             "services_due_at",
@@ -120,6 +123,9 @@ class Company(Base):
 
     paused_at: Mapped[datetime | None]
     paused_by: Mapped[str | None]
+    admin_paused_at: Mapped[datetime | None]
+    """The admins' own pause, while the operator's lies over it and stands in `paused_at`."""
+    admin_paused_by: Mapped[str | None]
 
     start_policy: Mapped[FieldPolicy] = mapped_column(
         TextEnum(FieldPolicy), default=FieldPolicy.FLAG
@@ -166,11 +172,6 @@ class Company(Base):
         """Open a secret; raises VaultError when it cannot be opened."""
         sealed = getattr(self, which.value)
         return sealed and vault.open(sealed, company_id=self.id, column=which.value)
-
-    def webhook_secrets(self, vault: Vault) -> list[str]:
-        """The secrets a delivery may be signed with; two while one is being rotated."""
-        candidates = (Secret.WEBHOOK_SECRET, Secret.WEBHOOK_SECRET_PREVIOUS)
-        return [secret for which in candidates if (secret := self.secret(which, vault))]
 
 
 def make_token() -> str:

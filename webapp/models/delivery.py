@@ -26,6 +26,8 @@ from webapp.extensions import Base
 from webapp.models.base import Owned, TextEnum, belongs_to, one_of
 from webapp.models.tenancy import require_company_id
 
+OWN_PING = "LOCKSTEP_PING"
+"""The trigger of the pings that we send our own door: they say nothing of Cal.com's reaching it."""
 READ_AGAIN = "read_again"
 """The reason of a delivery that waits until Cal.com has been asked what holds now."""
 
@@ -128,14 +130,15 @@ def other_deliveries(
     )
 
 
-def first_received_at(session: Session) -> datetime | None:
-    """When the company's webhook was first heard of."""
-    return session.scalar(
-        select(Delivery.received_at)
-        .where(Delivery.company_id == require_company_id())
-        .order_by(Delivery.received_at, Delivery.id)
-        .limit(1)
+def first_received_at(session: Session, since: datetime | None = None) -> datetime | None:
+    """When Cal.com was first heard by the company's webhook, ever or since an instant: the proof
+    that the way leads here."""
+    query = select(Delivery.received_at).where(
+        Delivery.company_id == require_company_id(), Delivery.trigger != OWN_PING
     )
+    if since is not None:
+        query = query.where(Delivery.received_at >= since)
+    return session.scalar(query.order_by(Delivery.received_at, Delivery.id).limit(1))
 
 
 def request_run(session: Session, delivery_id: int, *, now: datetime) -> bool:

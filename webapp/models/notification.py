@@ -28,6 +28,7 @@ class NotificationType(StrEnum):
     BULK_FINISHED = "bulk_finished"
     CHANNEL_FAILED = "channel_failed"
     THRESHOLD_CROSSED = "threshold_crossed"
+    DELIVERY_FAILED = "delivery_failed"
 
 
 MANY = "many"

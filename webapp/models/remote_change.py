@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import CursorResult, Index, Text, UniqueConstraint, delete, func, select
+from sqlalchemy import Index, Text, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.extensions import Base
@@ -24,6 +24,19 @@ class RemoteChangeKind(StrEnum):
     CONFIRMED = "confirmed"
     RESCHEDULED = "rescheduled"
     CANCELLED = "cancelled"
+
+
+ANNOUNCED_BY: dict[RemoteChangeKind, tuple[str, ...]] = {
+    RemoteChangeKind.CREATED: ("BOOKING_CREATED", "BOOKING_REQUESTED"),
+    RemoteChangeKind.CONFIRMED: ("BOOKING_CREATED", "BOOKING_RESCHEDULED"),
+    RemoteChangeKind.RESCHEDULED: ("BOOKING_RESCHEDULED", "BOOKING_REQUESTED"),
+    RemoteChangeKind.CANCELLED: ("BOOKING_CANCELLED", "BOOKING_REJECTED"),
+}
+"""By Cal.com's names of the triggers (API.md §5)."""
+
+ANNOUNCING = tuple(sorted({each for triggers in ANNOUNCED_BY.values() for each in triggers}))
+"""Others tell of what reading never shows (a meeting's end, a no-show), so they say nothing of how
+much goes unannounced."""
 
 
 class RemoteChange(Owned, Base):
@@ -69,7 +82,8 @@ class Announcements(NamedTuple):
 def count_announcements(session: Session, *, since: datetime, until: datetime) -> Announcements:
     """What was announced and what was missed of the changes between two instants.
 
-    A delivery that took effect is a change announced; a reading shows only what none brought.
+    A delivery that took effect is a change announced, where its kind is one that a reading could
+    have shown; a reading shows only what none brought.
     """
     applied = session.scalar(
         select(func.count())
@@ -77,6 +91,7 @@ def count_announcements(session: Session, *, since: datetime, until: datetime) -
         .where(
             Delivery.company_id == require_company_id(),
             Delivery.status == DeliveryStatus.APPLIED,
+            Delivery.trigger.in_(ANNOUNCING),
             Delivery.received_at >= since,
             Delivery.received_at <= until,
         )
@@ -101,7 +116,7 @@ def recent_announcements(session: Session, now: datetime, hours: int) -> Announc
 
 
 def latest_missed(session: Session, limit: int) -> list[RemoteChange]:
-    """The newest changes that no webhook announced."""
+    """The newest changes that no webhook announced, newest first."""
     return list(
         session.scalars(
             select(RemoteChange)
@@ -113,14 +128,3 @@ def latest_missed(session: Session, limit: int) -> list[RemoteChange]:
             .limit(limit)
         )
     )
-
-
-def delete_changes_before(session: Session, before: datetime) -> int:
-    """Forget what changed before an instant; returns how many."""
-    result = session.execute(
-        delete(RemoteChange)
-        .where(RemoteChange.company_id == require_company_id(), RemoteChange.changed_at < before)
-        .execution_options(synchronize_session=False)
-    )
-    assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type
-    return result.rowcount

@@ -22,6 +22,7 @@ TITLES: dict[NotificationType, LazyString] = {
     NotificationType.BULK_FINISHED: _l("Your bulk action has ended"),
     NotificationType.CHANNEL_FAILED: _l("A message could not be sent"),
     NotificationType.THRESHOLD_CROSSED: _l("A threshold is crossed"),
+    NotificationType.DELIVERY_FAILED: _l("What Cal.com's webhook brought could not take effect"),
 }
 
 

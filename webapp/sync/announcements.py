@@ -14,16 +14,17 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from webapp.calcom.payloads import Booking
-from webapp.calcom.webhooks import Trigger
 from webapp.models.appointment import Appointment
 from webapp.models.company import Company
 from webapp.models.delivery import Delivery, first_received_at
 from webapp.models.notification import NotificationType
 from webapp.models.remote_change import (
+    ANNOUNCED_BY,
     Announcements,
     RemoteChange,
     RemoteChangeKind,
     count_announcements,
+    latest_missed,
 )
 from webapp.models.tenancy import require_company_id
 from webapp.notify.inbox import close_told, tell
@@ -38,18 +39,15 @@ from webapp.sync.reconcile import (
 
 WEBHOOK_SUBJECT = "webhook"
 WINDOW = timedelta(hours=24)
-
-ANNOUNCED_BY: dict[RemoteChangeKind, tuple[Trigger, ...]] = {
-    RemoteChangeKind.CREATED: (Trigger.CREATED, Trigger.REQUESTED),
-    RemoteChangeKind.CONFIRMED: (Trigger.CREATED, Trigger.RESCHEDULED),
-    RemoteChangeKind.RESCHEDULED: (Trigger.RESCHEDULED, Trigger.REQUESTED),
-    RemoteChangeKind.CANCELLED: (Trigger.CANCELLED, Trigger.REJECTED),
-}
+FEW_WITHIN = timedelta(days=14)
+"""Where so little changes that a day holds no alarm's worth of it, the latest changes count, no
+older than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """When silence is told: `misses` at least, and this `share` of a day's changes."""
+    """When silence is told: `misses` at least, and this `share` of a day's changes; or the latest
+    so many `misses`, nothing announced since the first of them."""
 
     patience_seconds: float = 300.0
     """How late a webhook may come and still have announced its change."""
@@ -103,10 +101,10 @@ def note_changes(
         return None
     company = session.get_one(Company, require_company_id(), populate_existing=True)
     figures = count_announcements(session, since=_window_start(company, now), until=now)
-    rate = figures.miss_rate
-    is_silent = figures.missed >= alarm.misses and rate is not None and rate >= alarm.share
-    if is_silent and company.webhook_silent_since is None:
-        _sound(session, company, figures, now)
+    if company.webhook_silent_since is None:
+        silence = _silence(session, company, figures, alarm, now)
+        if silence is not None:
+            _sound(session, company, silence, now)
     return figures
 
 
@@ -125,7 +123,7 @@ def note_arrival(session: Session, received_at: datetime, *, now: datetime) -> N
 def _keep(session: Session, changes: Sequence[SeenChange], now: datetime) -> None:
     """Each change once, however often it is read; older than the webhook itself it says nothing."""
     company = session.get_one(Company, require_company_id())
-    began_at = first_received_at(session) or company.created_at
+    began_at = first_received_at(session) or company.webhook_registered_at or company.created_at
     rows = {
         (change.uid, change.kind): {
             "company_id": company.id,
@@ -168,16 +166,39 @@ def _judge(session: Session, before: datetime) -> bool:
 def _is_announcement() -> ColumnElement[bool]:
     return or_(
         *(
-            and_(RemoteChange.kind == kind, Delivery.trigger.in_([each.value for each in triggers]))
+            and_(RemoteChange.kind == kind, Delivery.trigger.in_(triggers))
             for kind, triggers in ANNOUNCED_BY.items()
         )
     )
 
 
-def _window_start(company: Company, now: datetime) -> datetime:
-    """A day back, but not behind the last time that the webhook was heard again."""
-    day_ago = now - WINDOW
-    return max(day_ago, company.webhook_recovered_at or day_ago)
+def _silence(
+    session: Session, company: Company, figures: Announcements, alarm: Alarm, now: datetime
+) -> Announcements | None:
+    """What is to be told, by the day's `figures`; None: nothing. Of a day in which much was missed
+    the share tells, for a single delivery is lost now and then."""
+    if figures.missed < alarm.misses:
+        return _silence_of_few(session, company, alarm, now)
+    rate = figures.miss_rate
+    return figures if rate is not None and rate >= alarm.share else None
+
+
+def _silence_of_few(
+    session: Session, company: Company, alarm: Alarm, now: datetime
+) -> Announcements | None:
+    """A small company's webhook could be dead for months without three misses in one day."""
+    begin = _window_start(company, now, FEW_WITHIN)
+    missed = [each.changed_at for each in latest_missed(session, alarm.misses)]
+    if len(missed) < alarm.misses or missed[-1] < begin:
+        return None
+    figures = count_announcements(session, since=missed[-1], until=now)
+    return figures if not figures.announced else None
+
+
+def _window_start(company: Company, now: datetime, length: timedelta = WINDOW) -> datetime:
+    """So far back, but not behind the last time that the webhook was heard again."""
+    begin = now - length
+    return max(begin, company.webhook_recovered_at or begin)
 
 
 def _sound(session: Session, company: Company, figures: Announcements, now: datetime) -> None:

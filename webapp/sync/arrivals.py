@@ -24,12 +24,16 @@ LONGEST = timedelta(days=31)
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A delivery on its way in, with what is needed to act on it."""
+    """A delivery on its way in, with what is needed to act on it.
+
+    `is_read_again`: it can be read once more after a while, where reading doesn't bear it out yet.
+    """
 
     id: int
     delivery: Delivery
     host: str
     now: datetime
+    is_read_again: bool = False
 
 
 def as_booking(

@@ -73,9 +73,14 @@ def _was_told_otherwise_later(session: Session, arrival: Arrival) -> bool:
 def _mark(
     session: Session, arrival: Arrival, appointment: Appointment, status: AppointmentStatus
 ) -> Effect:
-    """Completed and no-show stay ours: the class Cal.com compares with doesn't change."""
+    """Completed and no-show stay ours: the class Cal.com compares with doesn't change.
+
+    What lies ahead here was moved since, and Cal.com didn't take it: it is the old time that ended.
+    """
     if has_unfinished_intent(session, appointment.id):
         return ignored("on_its_way", appointment)
+    if status is not AppointmentStatus.CONFIRMED and appointment.starts_at > arrival.now:
+        return ignored("not_begun", appointment)
     appointment.status = status
     record(session, arrival, appointment, EventKind.WEBHOOK_APPLIED, status=status.value)
     return Effect(DeliveryStatus.APPLIED, None, appointment.id)

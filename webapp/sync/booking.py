@@ -30,8 +30,8 @@ class Change:
 class BookingRefused(Exception):
     """The change makes no sense; nothing was written.
 
-    `reason`: in_past, not_live, service_not_offered, unchanged, already_started; and of marking and
-    editing: not_begun, not_confirmed, on_its_way, booked_already, changed_meanwhile.
+    `reason`: in_past, not_live, service_not_offered, customer_erased, unchanged, already_started;
+    of marking and editing: not_begun, not_confirmed, on_its_way, booked_already, changed_meanwhile.
     """
 
     def __init__(self, reason: str) -> None:
@@ -56,6 +56,8 @@ def book_appointment(
         raise BookingRefused("in_past")
     if not service.is_offered:
         raise BookingRefused("service_not_offered")
+    if customer.erased_at is not None:
+        raise BookingRefused("customer_erased")
     appointment = Appointment(
         customer_id=customer.id,
         service_id=service.id,

@@ -9,7 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from webapp.models.appointment import Appointment
+from webapp.models.customer import Customer
 from webapp.models.history import EventKind, HistoryEvent
+from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
 from webapp.sync.effects import Effect
 
@@ -35,6 +37,14 @@ class FieldChange(NamedTuple):
     after: Any
 
 
+class Whose(NamedTuple):
+    """For whom an appointment would be made, and of what."""
+
+    customer: str
+    is_new_customer: bool
+    service: str
+
+
 class Entry(NamedTuple):
     """What would be written into the history."""
 
@@ -44,12 +54,12 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What would come of a delivery; `is_new`: it would make an appointment."""
+    """What would come of a delivery; `made_for`: it would make an appointment."""
 
     effect: Effect
     changes: tuple[FieldChange, ...] = ()
     entries: tuple[Entry, ...] = ()
-    is_new: bool = False
+    made_for: Whose | None = None
     was_read: bool = False
     """Whether Cal.com was asked for it."""
 
@@ -70,6 +80,7 @@ def rehearse_effect(
     session.flush()
     after = _columns(session, effect.appointment_id)
     entries = _entries(session, effect.appointment_id, newest or 0)
+    people = _people(session, effect.appointment_id)
     trial.rollback()
     before = _columns(session, effect.appointment_id)
     changes = tuple(
@@ -77,8 +88,29 @@ def rehearse_effect(
         for name, value in after.items()
         if before.get(name) != value
     )
-    is_new = bool(after) and not before
-    return Rehearsal(effect, changes, entries, is_new=is_new, was_read=was_read)
+    made_for = None
+    if people is not None and not before:
+        is_new = session.get(Customer, (require_company_id(), people.id)) is None
+        made_for = Whose(people.customer, is_new, people.service)
+    return Rehearsal(effect, changes, entries, made_for=made_for, was_read=was_read)
+
+
+def _people(session: Session, appointment_id: int | None) -> Any:
+    """The customer's `id` and name, and the service's; None where there is no appointment."""
+    return session.execute(
+        select(Customer.id, Customer.name.label("customer"), Service.name.label("service"))
+        .select_from(Appointment)
+        .join(
+            Customer,
+            (Customer.company_id == Appointment.company_id)
+            & (Customer.id == Appointment.customer_id),
+        )
+        .join(
+            Service,
+            (Service.company_id == Appointment.company_id) & (Service.id == Appointment.service_id),
+        )
+        .where(Appointment.company_id == require_company_id(), Appointment.id == appointment_id)
+    ).one_or_none()
 
 
 def _columns(session: Session, appointment_id: int | None) -> dict[str, Any]:

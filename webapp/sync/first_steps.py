@@ -9,19 +9,19 @@ from sqlalchemy.orm import Session
 
 from webapp.models.appointment import Appointment
 from webapp.models.company import Company, ConnectionState
+from webapp.models.delivery import first_received_at
 from webapp.models.run import Run, RunScope, RunStatus
 from webapp.models.service import Service
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import require_company_id
 from webapp.sync.runs import start_run
-from webapp.sync.webhook_registration import first_delivery_since
 
 _IS_SETTLED = Appointment.calcom_sync_status != SyncState.ORPHANED_CALCOM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstSteps:
-    """What is there. `proven_at`: the first signed delivery since the webhook was registered;
+    """What is there. `proven_at`: Cal.com's first delivery since the webhook was registered;
     `error_code`: why Cal.com doesn't take the key."""
 
     has_key: bool
@@ -42,6 +42,10 @@ class FirstSteps:
     def has_run_import(self) -> bool:
         return self.run is not None and self.run.status is RunStatus.DONE
 
+    def awaits_calcom(self) -> bool:
+        """Registered, but not heard: nothing here need wait for it, and a person can look why."""
+        return self.registered_at is not None and not self.has_webhook
+
     @property
     def has_imported(self) -> bool:
         """A company that has appointments has begun, however they came."""
@@ -57,7 +61,7 @@ class FirstSteps:
         states = {
             "key": self.is_connected,
             "services": self.has_services,
-            "webhook": self.has_webhook,
+            "webhook": self.has_webhook or self.awaits_calcom,
             "import": self.has_imported,
         }
         return next((name for name, is_done in states.items() if not is_done), "")
@@ -73,7 +77,7 @@ def read_first_steps(session: Session) -> FirstSteps:
         is_connected=has_key and company.connection_state is ConnectionState.OK,
         has_services=_is_there(session, Service, Service.calcom_event_type_id.is_not(None)),
         registered_at=company.webhook_registered_at,
-        proven_at=first_delivery_since(session, company.webhook_registered_at),
+        proven_at=first_received_at(session, company.webhook_registered_at),
         run=latest_import(session),
         has_appointments=_is_there(session, Appointment, _IS_SETTLED),
     )

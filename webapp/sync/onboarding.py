@@ -4,18 +4,18 @@ from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.calcom.addresses import parse_base_url
 from webapp.models.audit import Actor, record_audit
 from webapp.models.base import fold
 from webapp.models.company import Company, ConnectionState, Secret, make_token
-from webapp.models.service import EventTypeState, Service
+from webapp.models.service import EventTypeState, Service, ServiceSync
 from webapp.models.tenancy import require_company_id
 from webapp.models.user import MIN_PASSWORD_LENGTH, Role, User
 from webapp.models.vault import Vault
 from webapp.sync.connection import release_waiting
+from webapp.sync.webhook_registration import replace_secret
 
 
 class InvalidValue(ValueError):
@@ -115,11 +115,15 @@ def connect_company(
     allow_private_networks: bool,
     user_id: int | None = None,
     now: datetime,
-) -> None:
+) -> int:
     """Set where the company's Cal.com is and its key; what waited for a key is due at once.
 
+    Returns how many services lost their event type, which was another server's: they are bound anew
+    by a person, for there its number may be anything.
+
     Raises AddressError (a ValueError) for an address that must not be called, InvalidValue for an
-    empty key. The webhook secret stays as it is where None is given.
+    empty key. The webhook secret stays as it is where None is given; one that was there before a
+    new one stays valid (see `replace_secret`).
     """
     if not api_key.strip():
         raise InvalidValue("the API key is empty")
@@ -127,21 +131,16 @@ def connect_company(
     company = session.get_one(Company, require_company_id())
     company.calcom_base_url = address
     company.set_secret(Secret.API_KEY, api_key.strip(), vault)
-    if webhook_secret:
-        company.set_secret(Secret.WEBHOOK_SECRET, webhook_secret.strip(), vault)
+    session.flush()
+    if webhook_secret and webhook_secret.strip():
+        replace_secret(session, vault, webhook_secret.strip(), user_id=user_id, now=now)
     company.connection_state = ConnectionState.UNKNOWN
     company.connection_error_code = None
     company.connection_checked_at = None
-    _move_services_to(session, company.calcom_host)
+    unbound = _unbind_services_from_others(session, company.calcom_host)
     release_waiting(session, now=now)
-    _audit(session, "company.connected", user_id, now)
-
-
-class EventTypesHeld(InvalidValue):
-    """Another company offers an event type of that number there."""
-
-    def __init__(self) -> None:
-        super().__init__("another company offers one of these event types at this address")
+    _audit(session, "company.connected", user_id, now, unbound_services=unbound)
+    return len(unbound)
 
 
 class KeyNeeded(InvalidValue):
@@ -161,10 +160,11 @@ def change_connection(
     allow_private_networks: bool,
     user_id: int,
     now: datetime,
-) -> None:
+) -> int:
     """What an admin changes of the connection; None leaves key or secret as it is.
 
-    Raises AddressError, EventTypesHeld, and KeyNeeded where there is no key, or the address is
+    Returns how many services lost their event type (see `connect_company`). Raises AddressError,
+    and KeyNeeded where there is no key, or the address is
     another one.
     """
     company = session.get_one(Company, require_company_id())
@@ -173,10 +173,9 @@ def change_connection(
         if company.calcom_api_key is None or address != company.calcom_base_url:
             raise KeyNeeded
         if webhook_secret:
-            company.set_secret(Secret.WEBHOOK_SECRET, webhook_secret, vault)
-            _audit(session, "webhook.secret_set", user_id, now)
-        return
-    connect_company(
+            replace_secret(session, vault, webhook_secret, user_id=user_id, now=now)
+        return 0
+    return connect_company(
         session,
         vault,
         base_url=base_url,
@@ -266,28 +265,32 @@ def _audit(
     )
 
 
-def _move_services_to(session: Session, host: str) -> None:
-    """Event types are numbered per installation: on another one nothing is known of ours.
+def _unbind_services_from_others(session: Session, host: str) -> list[int]:
+    """Event types are numbered per installation: on another one, ours would be anybody's.
 
-    Raises EventTypesHeld.
+    Returns the ids of the services that have none now.
     """
-    try:
-        with session.begin_nested():
-            session.execute(
-                update(Service)
-                .where(
-                    Service.company_id == require_company_id(),
-                    Service.calcom_event_type_id.is_not(None),
-                    Service.calcom_host != host,
-                )
-                .values(
-                    calcom_host=host,
-                    event_type_state=EventTypeState.UNKNOWN,
-                    event_type_seen=None,
-                    drifts_since=None,
-                )
-            )
-    except IntegrityError as error:
-        if "uq_services_event_type" not in str(error.orig):
-            raise
-        raise EventTypesHeld from None
+    unbound = session.scalars(
+        update(Service)
+        .where(
+            Service.company_id == require_company_id(),
+            Service.calcom_event_type_id.is_not(None),
+            Service.calcom_host != host,
+        )
+        .values(
+            calcom_event_type_id=None,
+            calcom_host=None,
+            event_type_state=EventTypeState.UNKNOWN,
+            event_type_seen=None,
+            event_type_checked_at=None,
+            drifts_since=None,
+            sync_status=ServiceSync.NEVER,
+            sync_error=None,
+            sync_error_code=None,
+            sync_due_at=None,
+            sync_lease_until=None,
+            last_calcom_sync=None,
+        )
+        .returning(Service.id)
+    )
+    return sorted(unbound)

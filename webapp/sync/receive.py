@@ -63,7 +63,8 @@ def receive(session: Session, arrival: Arrival) -> Effect:
     """
     delivery = arrival.delivery
     if delivery.is_ping:
-        return ignored("test_ping")
+        is_own = delivery.trigger is Trigger.OWN_PING
+        return ignored("own_ping" if is_own else "test_ping")
     refused = refusal(session, arrival, uids_of(arrival), delivery.event_type_id)
     if refused is not None:
         return refused

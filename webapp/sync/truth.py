@@ -36,7 +36,7 @@ from webapp.sync.receive import ENDINGS
 from webapp.sync.reconcile import differences, view_of_base, view_of_ours, view_of_theirs
 
 LOOK_ONCE_MORE_AFTER = timedelta(seconds=60)
-"""A cancellation that reading doesn't show yet: one seat's, or a replica far behind."""
+"""A cancellation that reading doesn't show: one seat's, or a replica very far behind."""
 
 _MARKS = {Trigger.NO_SHOW_UPDATED: on_no_show, Trigger.MEETING_ENDED: on_meeting_ended}
 
@@ -76,7 +76,7 @@ def read_chain(
 def settle_by_truth(session: Session, arrival: Arrival, chain: Sequence[Booking]) -> Effect:
     """What the delivery comes to, now that its booking has been read; the caller commits.
 
-    Undecided again while a change of ours is on its way.
+    Undecided again while a change of ours is on its way, and where an end isn't to be seen yet.
     """
     if not chain:
         return _on_absence(session, arrival)
@@ -160,8 +160,12 @@ def _note_agreement(
         return follow(session, arrival, appointment, current, uids, was_read=True)
     if not claim(session, arrival, appointment, uids):
         return Effect(DeliveryStatus.REFUSED, "booking_of_another_appointment", appointment.id)
+    is_unseen_end = arrival.delivery.trigger.value in ENDINGS and not _is_over(current)
+    if is_unseen_end and arrival.is_read_again:
+        # Cal.com's row changes once all its receivers have answered, and reads lag (API.md §5).
+        return undecided(appointment)
     record_agreement(session, appointment, current, now=arrival.now)
-    if arrival.delivery.trigger.value in ENDINGS and not _is_over(current):
+    if is_unseen_end:
         appointment.next_verification_at = arrival.now + LOOK_ONCE_MORE_AFTER
         return ignored("still_booked", appointment)
     return ignored("in_step", appointment)
@@ -178,7 +182,8 @@ def _marked(session: Session, arrival: Arrival, effect: Effect) -> Effect:
         return effect
     session.flush()
     marked = mark(session, arrival)
-    return effect if marked.is_undecided else marked
+    is_less = effect.status is DeliveryStatus.APPLIED and marked.status is not effect.status
+    return effect if marked.is_undecided or is_less else marked
 
 
 def _is_over(booking: Booking) -> bool:

@@ -9,7 +9,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.calcom.client import CalcomClient
@@ -17,9 +16,8 @@ from webapp.calcom.errors import Conflict
 from webapp.calcom.payloads import Webhook
 from webapp.models.audit import Actor, record_audit
 from webapp.models.company import Company, Secret
-from webapp.models.delivery import Delivery
 from webapp.models.tenancy import require_company_id
-from webapp.models.vault import Vault
+from webapp.models.vault import Vault, VaultError
 
 SECRET_BYTES = 32
 TRIGGERS = (
@@ -55,6 +53,27 @@ def prepare_registration(session: Session, vault: Vault, address: str) -> Regist
         secret = secrets.token_urlsafe(SECRET_BYTES)
         company.set_secret(Secret.WEBHOOK_SECRET, secret, vault)
     return Registration(address, secret)
+
+
+def replace_secret(
+    session: Session, vault: Vault, secret: str, *, user_id: int | None, now: datetime
+) -> bool:
+    """Set a secret that somebody brought along; the one before stays valid, for Cal.com signs with
+    it until it is told. False where it is the one already.
+
+    Of two that are valid the older one goes: Cal.com was given the other since.
+    """
+    company = session.get_one(
+        Company, require_company_id(), populate_existing=True, with_for_update=True
+    )
+    before = _readable_secret(company, vault)
+    if secret == before:
+        return False
+    if before is not None:
+        company.set_secret(Secret.WEBHOOK_SECRET_PREVIOUS, before, vault)
+    company.set_secret(Secret.WEBHOOK_SECRET, secret, vault)
+    _audit(session, "webhook.secret_set", user_id, now)
+    return True
 
 
 def rotate_secret(session: Session, vault: Vault, *, user_id: int, now: datetime) -> None:
@@ -106,12 +125,12 @@ def record_registration(
     _audit(session, "webhook.registered", user_id, now)
 
 
-def first_delivery_since(session: Session, since: datetime | None) -> datetime | None:
-    """When a signed delivery came first since an instant: the proof that the way leads here."""
-    query = select(Delivery.received_at).where(Delivery.company_id == require_company_id())
-    if since is not None:
-        query = query.where(Delivery.received_at >= since)
-    return session.scalar(query.order_by(Delivery.received_at, Delivery.id).limit(1))
+def _readable_secret(company: Company, vault: Vault) -> str | None:
+    """What cannot be opened opened no door either: it may be replaced."""
+    try:
+        return company.secret(Secret.WEBHOOK_SECRET, vault)
+    except VaultError:
+        return None
 
 
 def _find(client: CalcomClient, address: str) -> Webhook | None:

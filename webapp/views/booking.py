@@ -113,7 +113,7 @@ def _book(form: BookingForm) -> Change | None:
 
 def _customer(form: BookingForm) -> Customer | None:
     if not form.is_for_new_customer:
-        return find_or_404(Customer, id_or_404(form.customer.data or ""))
+        return _on_file_or_404(form.customer.data or "")
     person = require_person()
     try:
         return find_or_make_customer(
@@ -134,6 +134,12 @@ def _customer(form: BookingForm) -> Customer | None:
     except InvalidPhone:
         refuse(form.phone, _("Write the number with its country code, for example +49 30 123456."))
         return None
+
+
+def _on_file_or_404(wanted: str) -> Customer:
+    """An erased customer is nobody to book for."""
+    customer = find_or_404(Customer, id_or_404(wanted))
+    return customer if customer.erased_at is None else abort(404)
 
 
 def _is_booked_already(form: BookingForm, customer: Customer, service: Service) -> bool:
@@ -203,14 +209,16 @@ def _render_new(form: BookingForm, free: FreeTimes | None = None, *, asks_for: b
 
 
 def _chosen_customer(chosen: str) -> list[Customer]:
-    return [] if chosen == "new" else [find_or_404(Customer, id_or_404(chosen))]
+    return [] if chosen == "new" else [_on_file_or_404(chosen)]
 
 
 def _find_customers(text: str) -> list[Customer]:
     if not text.strip():
         return []
     query = select(Customer).where(
-        Customer.company_id == require_company_id(), matches_customer(text[:100])
+        Customer.company_id == require_company_id(),
+        Customer.erased_at.is_(None),
+        matches_customer(text[:100]),
     )
     return list(
         db.session.scalars(query.order_by(Customer.name_folded, Customer.id).limit(CHOICES))

@@ -17,10 +17,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from webapp import clock
 from webapp.application import settings, vault
-from webapp.calcom.redaction import redact
 from webapp.calcom.signatures import HEADER, verify
-from webapp.calcom.untrusted import ShapeError, parse_json
-from webapp.calcom.webhooks import read_headline
+from webapp.calcom.webhooks import read_body, read_headline
 from webapp.extensions import csrf, db
 from webapp.jobs.queues import enqueue_delivery
 from webapp.logs import sync_log
@@ -95,7 +93,7 @@ def _pass(door: Door, raw: bytes) -> Stored | None:
         return None
     if request.mimetype and not _JSON.fullmatch(request.mimetype):
         _refuse(door, "not_json", 415)
-    body = _body(raw)
+    body = read_body(raw)
     headline = read_headline(body)
     return store_delivery(
         db.engine,
@@ -108,15 +106,6 @@ def _pass(door: Door, raw: bytes) -> Stored | None:
         body=body,
         body_hash=hashlib.sha256(raw).digest(),
     )
-
-
-def _body(raw: bytes) -> dict[str, object]:
-    """What is kept of a signed body; of one that is no JSON object only its hash."""
-    try:
-        body = parse_json(raw)
-    except ShapeError:
-        return {}
-    return redact(body) if isinstance(body, dict) else {}
 
 
 def _refuse(door: Door, what: str, status: int) -> NoReturn:

@@ -2,18 +2,19 @@
 
 from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import ngettext
 
 from webapp import clock
 from webapp.application import settings, vault
 from webapp.calcom.addresses import AddressError
 from webapp.calcom.errors import CalcomError, Postponed, Unavailable
 from webapp.extensions import db
-from webapp.jobs.check import check_connection
+from webapp.jobs.check import check_connection, judge_address
 from webapp.jobs.webhook import ping_webhook, register_webhook
 from webapp.models.company import Company
 from webapp.models.tenancy import require_company_id
 from webapp.models.vault import VaultError
-from webapp.sync.onboarding import EventTypesHeld, KeyNeeded, change_connection
+from webapp.sync.onboarding import KeyNeeded, change_connection
 from webapp.sync.webhook_registration import (
     RotationUnderWay,
     retire_previous_secret,
@@ -26,6 +27,7 @@ from webapp.views.forms.access import ConfirmedForm
 from webapp.views.forms.fields import refuse
 from webapp.views.forms.settings import ConnectionForm
 from webapp.views.pages import render_page
+from webapp.views.wording import ADDRESS_REFUSALS
 from webapp.views.words import gettext as _
 
 blueprint = Blueprint("connection_settings", __name__, url_prefix="/settings")
@@ -115,7 +117,8 @@ def webhook_address() -> str:
 def _write(form: ConnectionForm) -> bool:
     """False, with an error in the form, where it can't be used."""
     try:
-        change_connection(
+        judge_address(form.base_url.data or "")
+        unbound = change_connection(
             db.session(),
             vault(),
             base_url=form.base_url.data or "",
@@ -125,22 +128,37 @@ def _write(form: ConnectionForm) -> bool:
             user_id=require_person().id,
             now=clock.now(),
         )
-    except AddressError:
-        refuse(
-            form.base_url,
-            _(
-                "This address cannot be called. It begins with https://, as in"
-                " https://api.cal.com/v2, and holds no user or password."
-            ),
-        )
-    except EventTypesHeld:
-        refuse(form.base_url, _("Another company offers one of your event types at this address."))
+    except AddressError as error:
+        refuse(form.base_url, _why_not_called(error))
     except KeyNeeded:
         refuse(form.api_key, _("Enter the API key: it is not sent to another address by itself."))
     else:
+        _say_unbound(unbound)
         return True
     db.session.rollback()
     return False
+
+
+def _why_not_called(error: AddressError) -> str:
+    if error.reason in ("private", "unresolvable"):
+        return str(ADDRESS_REFUSALS[error.reason])
+    return _(
+        "This address cannot be called. It begins with https://, as in https://api.cal.com/v2, and"
+        " holds no user or password."
+    )
+
+
+def _say_unbound(number: int) -> None:
+    if not number:
+        return
+    text = ngettext(
+        "%(num)s service lost its event type, which was the other server's. Choose one under"
+        " Services: until then its changes are not sent.",
+        "%(num)s services lost their event types, which were the other server's. Choose them under"
+        " Services: until then their changes are not sent.",
+        number,
+    )
+    flash(text, "warning")
 
 
 def _say_check() -> None:

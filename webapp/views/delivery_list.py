@@ -17,7 +17,8 @@ from webapp.views.appointment_list import starts_with
 from webapp.views.local_time import parse_day
 from webapp.views.paging import Cursor, behind, parse_cursor
 
-TRIGGERS = tuple(each for each in Trigger if each not in (Trigger.PING, Trigger.UNKNOWN))
+TRIGGERS = tuple(Trigger)
+_KNOWN = [each.value for each in Trigger if each is not Trigger.UNKNOWN]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,9 @@ def _conditions(filters: DeliveryFilters, zone: ZoneInfo) -> list[ColumnElement[
     conditions: list[ColumnElement[bool]] = []
     if filters.status is not None:
         conditions.append(Delivery.status == filters.status)
-    if filters.trigger is not None:
+    if filters.trigger is Trigger.UNKNOWN:
+        conditions.append(Delivery.trigger.not_in(_KNOWN))
+    elif filters.trigger is not None:
         conditions.append(Delivery.trigger == filters.trigger.value)
     if filters.text:
         conditions.append(_about(filters.text))

@@ -23,6 +23,13 @@ DELIVERY_STATUSES: dict[StrEnum, Badge] = {
     DeliveryStatus.REFUSED: Badge(_l("Refused"), "red", "ban"),
     DeliveryStatus.FAILED: Badge(_l("Failed"), "red", "x"),
 }
+REHEARSED_STATUSES: dict[StrEnum, Badge] = {
+    DeliveryStatus.RECEIVED: Badge(_l("Would wait"), "yellow", "clock"),
+    DeliveryStatus.APPLIED: Badge(_l("Would be applied"), "green", "check"),
+    DeliveryStatus.IGNORED: Badge(_l("Would be ignored"), "secondary", "circle-check"),
+    DeliveryStatus.REFUSED: Badge(_l("Would be refused"), "red", "ban"),
+    DeliveryStatus.FAILED: Badge(_l("Would fail"), "red", "x"),
+}
 TRIGGERS: dict[str, LazyString] = {
     Trigger.CREATED: _l("Booking made or confirmed"),
     Trigger.RESCHEDULED: _l("Booking moved"),
@@ -36,10 +43,14 @@ TRIGGERS: dict[str, LazyString] = {
     Trigger.MEETING_ENDED: _l("Meeting ended"),
     Trigger.RECORDING_READY: _l("Recording ready"),
     Trigger.OUT_OF_OFFICE_CREATED: _l("Absence entered"),
+    Trigger.PING: _l("Test by Cal.com"),
+    Trigger.OWN_PING: _l("Test by Lockstep"),
+    Trigger.UNKNOWN: _l("Another kind"),
 }
 REASONS: dict[str, LazyString] = {
     "read_again": _l("It leaves doubt, so Cal.com is asked what holds now."),
     "test_ping": _l("A test of the webhook: it works."),
+    "own_ping": _l("Lockstep's own test: address and secret are right, Cal.com did not call."),
     "no_effect": _l("Of this kind nothing follows for appointments."),
     "unknown_kind": _l("Lockstep does not know this kind of message."),
     "no_uid": _l("It names no booking."),
@@ -54,6 +65,7 @@ REASONS: dict[str, LazyString] = {
     "in_step": _l("Cal.com was asked: both sides say the same."),
     "still_booked": _l("Cal.com was asked: the booking is still on."),
     "on_its_way": _l("A change of ours is on its way and settles it."),
+    "not_begun": _l("Here the appointment has not begun yet, so nothing ended."),
     "only_guests": _l("It is only about further guests."),
     "both_changed": _l("Our side has changed as well: it is verified, and a person decides."),
     "second_booking": _l("Another booking of the same appointment: it is verified."),
@@ -92,7 +104,10 @@ FIELDS: dict[str, LazyString] = {
 
 def register(app: Flask) -> None:
     app.jinja_env.globals.update(
-        DELIVERY_STATUSES=DELIVERY_STATUSES, REMOTE_CHANGES=REMOTE_CHANGES, FIELDS=FIELDS
+        DELIVERY_STATUSES=DELIVERY_STATUSES,
+        REHEARSED_STATUSES=REHEARSED_STATUSES,
+        REMOTE_CHANGES=REMOTE_CHANGES,
+        FIELDS=FIELDS,
     )
     for shape in (trigger, delivery_reason, field_value, percent):
         app.add_template_filter(shape)

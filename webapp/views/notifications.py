@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, select, update
 
 from webapp import clock
 from webapp.extensions import db
+from webapp.models.delivery import DeliveryStatus
 from webapp.models.notification import MANY, Notification, NotificationType
 from webapp.models.tenancy import require_company_id
 from webapp.views import htmx
@@ -189,6 +190,8 @@ def address_of(item: Notification) -> str:
         return url_for("reviews.index", type=item.type.value)
     if item.type is NotificationType.CHANNEL_FAILED and require_person().is_admin:
         return url_for("channels.index")
+    if item.type is NotificationType.DELIVERY_FAILED:
+        return url_for("deliveries.index", outcome=DeliveryStatus.FAILED.value)
     return url_for(NOTIFICATION_PAGES.get(item.type, "overview.show"))
 
 

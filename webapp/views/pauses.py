@@ -13,7 +13,7 @@ from webapp.extensions import db
 from webapp.models.audit import Actor
 from webapp.sync.pausing import OPERATOR, pause_pushing, resume_pushing, waiting_changes
 from webapp.views import htmx
-from webapp.views.access import admins_only, current_person, require_person
+from webapp.views.access import Person, admins_only, current_person, require_person
 from webapp.views.pages import render_page
 from webapp.views.words import gettext as _
 
@@ -62,7 +62,7 @@ def confirm() -> ResponseReturnValue:
 def pause() -> ResponseReturnValue:
     person = require_person()
     is_paused = pause_pushing(
-        db.session(), by=person.name, actor=Actor.USER, user_id=person.id, now=clock.now()
+        db.session(), by=_author(person), actor=Actor.USER, user_id=person.id, now=clock.now()
     )
     db.session.commit()
     if is_paused:
@@ -83,8 +83,20 @@ def resume() -> ResponseReturnValue:
     if is_resumed:
         flash(_how_it_goes_on(waiting), "success")
     else:
-        flash(_("Sending was not paused."), "info")
+        flash(_why_not(), "info")
     return htmx.see_other(url_for("overview.show"))
+
+
+def _author(person: Person) -> str:
+    """A name; not the word by which the operator's pause is known."""
+    return person.name if person.name != OPERATOR else person.email
+
+
+def _why_not() -> str:
+    pause = current_pause()
+    if pause is not None and pause.is_by_operator:
+        return _("Your operator paused sending, and only they can lift it.")
+    return _("Sending was not paused.")
 
 
 def _how_it_goes_on(waiting: int) -> str:

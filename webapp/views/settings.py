@@ -12,10 +12,10 @@ from webapp.calcom.breaker import Circuit
 from webapp.extensions import db
 from webapp.jobs.traffic import read_traffic
 from webapp.models.company import Company, Secret
+from webapp.models.delivery import first_received_at
 from webapp.models.tenancy import require_company_id
 from webapp.models.vault import VaultError, fingerprint, last_four
 from webapp.sync.pausing import waiting_changes
-from webapp.sync.webhook_registration import first_delivery_since
 from webapp.views.access import admins_only
 from webapp.views.pages import render_page
 from webapp.views.wording import Badge
@@ -66,7 +66,7 @@ def show() -> ResponseReturnValue:
         circuits=CIRCUITS,
         waiting=waiting_changes(db.session()),
         proven_at=company.webhook_registered_at
-        and first_delivery_since(db.session(), company.webhook_registered_at),
+        and first_received_at(db.session(), company.webhook_registered_at),
     )
 
 

@@ -126,6 +126,7 @@ REFUSALS: dict[str, LazyString] = {
     "in_past": _l("This time has passed. Choose one that is still to come."),
     "not_live": _l("This appointment is cancelled or over and can no longer be changed."),
     "service_not_offered": _l("This service is no longer offered. Choose another one."),
+    "customer_erased": _l("This customer's data was erased. Book for a new customer."),
     "unchanged": _l("This is the time it has already. Choose another one."),
     "already_started": _l("This appointment has already begun and can no longer be changed."),
     "not_begun": _l("This appointment has not begun yet. Mark it once it has."),

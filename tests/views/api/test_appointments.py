@@ -18,9 +18,14 @@ from tests.factories import (
 from tests.views.api.conftest import System, booking
 from tests.views.counting import count_statements
 from webapp import clock
-from webapp.models.appointment import AppointmentStatus
+from webapp.extensions import db
+from webapp.models.appointment import AppointmentStatus, Origin
+from webapp.models.customer import Customer
+from webapp.models.service import Service
 from webapp.models.sync_state import SyncState
+from webapp.models.tenancy import as_company
 from webapp.sandbox.server import RunningSandbox
+from webapp.sync.booking import BookingRefused, book_appointment
 
 Make = Callable[..., int]
 
@@ -88,6 +93,27 @@ def test_a_customer_on_file_is_taken_by_id_or_found_by_email(
         assert response.status_code == 201, response.text
         assert response.get_json()["customer"]["id"] == company.customer_id
         assert response.get_json()["customer"]["name"] == "Erika Beispiel"
+
+
+def test_nobody_books_for_an_erased_customer(app: Flask, partner: System, company: Tenant) -> None:
+    """A partner that kept the number would have Cal.com mail nobody."""
+    with app.app_context(), as_company(company.id):
+        row = db.session.get_one(Customer, (company.id, company.customer_id))
+        row.erased_at = clock.now()
+        db.session.commit()
+        with pytest.raises(BookingRefused, match="customer_erased"):
+            book_appointment(
+                db.session(),
+                customer=row,
+                service=db.session.get_one(Service, (company.id, company.service_id)),
+                starts_at=clock.now() + timedelta(days=1),
+                origin=Origin.API,
+                now=clock.now(),
+            )
+
+    answer = partner.post("/appointments", booking(company, customer={"id": company.customer_id}))
+
+    assert (answer.status_code, answer.get_json()["code"]) == (404, "not_found")
 
 
 def test_guests_and_notes_are_kept(partner: System, company: Tenant) -> None:

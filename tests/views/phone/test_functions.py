@@ -22,8 +22,11 @@ from tests.views.phone.conftest import (
     work,
 )
 from webapp import clock
+from webapp.extensions import db
 from webapp.models.appointment import AppointmentStatus
+from webapp.models.customer import Customer
 from webapp.models.sync_state import SyncState
+from webapp.models.tenancy import as_company
 from webapp.views.phone.signatures import HEADER, sign
 
 Ring = Callable[..., Line]
@@ -294,6 +297,27 @@ def test_another_number_and_an_e_mail_open_a_customer_only_with_the_name(
         assert wrong["reason"] == "caller_unknown"
         right = line.ask("find_appointments", **contact, customer_name="Lena Müller")
         assert [each["id"] for each in right["appointments"]] == [appointment_id]
+
+
+def test_a_number_that_is_merely_said_books_only_with_the_name_and_is_given_no_e_mail(
+    outside: Flask, office: Desk, ring: Ring, own: Own
+) -> None:
+    """Else all of Cal.com's later mails about its owner would go to whoever said it."""
+    lena = own(make_customer, phone="+493055500", name="Lena Müller")
+    with outside.app_context(), as_company(office.company.id):
+        row = db.session.get_one(Customer, (office.company.id, lena))
+        row.email = row.email_folded = None
+        db.session.commit()
+    said = {"customer_phone": "+493055500", "customer_email": "thief@example.org"}
+    line = ring(number=None)
+
+    assert line.ask("book_appointment", **wish(), **said)["reason"] == "name_missing"
+    named = line.ask("book_appointment", **wish(), **said, customer_name="Lena Müller")
+
+    assert named["reason"] == "booked"
+    assert [each.customer_id for each in rows(outside, office)] == [lena]
+    with outside.app_context(), as_company(office.company.id):
+        assert db.session.get_one(Customer, (office.company.id, lena)).email is None
 
 
 def test_an_appointment_of_somebody_else_is_never_moved_or_cancelled(

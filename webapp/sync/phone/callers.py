@@ -49,7 +49,8 @@ def identify(session: Session, caller: Caller) -> list[Customer]:
 def customer_to_book_for(
     session: Session, caller: Caller, *, time_zone: str, language: str, now: datetime
 ) -> Customer:
-    """The customer on file, else a new one.
+    """The customer on file, else a new one. Of a number that is merely said the name tells whether
+    it is theirs.
 
     Raises Objection: contact_missing, name_missing or several_customers.
     """
@@ -59,6 +60,8 @@ def customer_to_book_for(
         raise objection(Reason.CONTACT_MISSING)
     lock_contact(session, contact)
     known = _find(session, _has_email(caller.email)) if caller.email else []
+    if not known and phone != caller.number and not words(caller.name):
+        raise objection(Reason.NAME_MISSING)
     known = known or _one_person(_by_name(caller, _on_number(session, phone)))
     if known:
         return _completed(known[0], caller)
@@ -76,8 +79,10 @@ def customer_to_book_for(
 
 
 def _completed(customer: Customer, caller: Caller) -> Customer:
-    """Who had no e-mail and names one, expects Cal.com's mail there."""
-    if customer.email is None and caller.email is not None:
+    """Who had no e-mail and names one, expects Cal.com's mail there; only who calls from the number
+    on file is sure to be them."""
+    is_theirs = caller.number is not None and customer.phone == caller.number
+    if is_theirs and customer.email is None and caller.email is not None:
         customer.email, customer.email_folded = caller.email, fold(caller.email)
     return customer
 
@@ -121,5 +126,7 @@ def _has_email(email: str) -> ColumnElement[bool]:
 def _find(session: Session, *conditions: ColumnElement[bool]) -> list[Customer]:
     if not conditions:
         return []
-    query = select(Customer).where(Customer.company_id == require_company_id(), *conditions)
+    query = select(Customer).where(
+        Customer.company_id == require_company_id(), Customer.erased_at.is_(None), *conditions
+    )
     return list(session.scalars(query.order_by(Customer.id).limit(50)))

@@ -51,7 +51,7 @@ def create_appointment(body: NewAppointment) -> Outcome:
     It is kept at once and answered as `pending`; poll its sync to learn how Cal.com took it. The
     customer is one on file (`{"id": 12}`) or given by their details; then whoever is on file with
     that e-mail, or else that phone, is taken, and kept as they are on file. A service or customer
-    that is not your company's is 404.
+    that is not your company's is 404, and so is a customer whose data was erased.
     """
     service = find_or_404(Service, body.service_id)
     customer = _customer(body.customer)
@@ -128,7 +128,10 @@ def cancel(appointment_id: int, body: NewCancellation) -> Outcome:
 
 def _customer(wanted: KnownCustomer | CustomerDetails) -> Customer:
     if isinstance(wanted, KnownCustomer):
-        return find_or_404(Customer, wanted.id)
+        customer = find_or_404(Customer, wanted.id)
+        if customer.erased_at is not None:
+            raise Problem(Code.NOT_FOUND)
+        return customer
     company = db.session.get_one(Company, require_company_id())
     return find_or_make_customer(
         db.session(),
@@ -151,6 +154,8 @@ def _refuse_twin(customer: Customer, service: Service, body: NewAppointment) -> 
 
 
 def _problem(refusal: BookingRefused) -> Problem:
+    if refusal.reason == "customer_erased":
+        return Problem(Code.NOT_FOUND)
     code = Code(refusal.reason)
     if code is Code.IN_PAST:
         return Problem(code, errors=[FieldError("starts_at", code.value, "must be in the future")])
