@@ -15,7 +15,15 @@ from webapp.models.tenancy import as_company, require_company_id
 from webapp.models.user import User
 from webapp.models.vault import VaultError
 from webapp.notify.chat import send_chat
-from webapp.notify.envelopes import Claim, claim_envelope, close_envelope, contents_of, put_off
+from webapp.notify.envelopes import (
+    Claim,
+    claim_envelope,
+    close_envelope,
+    contents_of,
+    keep_inside,
+    put_off,
+    stamp_sent,
+)
 from webapp.notify.inbox import close_told, tell
 from webapp.notify.letters import Letter, Reader, write_letter
 from webapp.notify.mail import new_message_id, parse_mail_server, send_mail
@@ -33,18 +41,22 @@ class Message(NamedTuple):
     """A filled envelope, in plain values."""
 
     letter: Letter
-    item_ids: list[int]
+    told: dict[int, int]
+    """The items in it, and of how many troubles each tells."""
     to: str
     """A mail address, or a chat channel's sealed-off address."""
 
 
 class NothingToSend(Exception):
-    """`status` says why."""
+    """`status` says why; `is_barred`: what there is may not leave, now or later."""
 
-    def __init__(self, status: SendingStatus, code: str | None = None) -> None:
+    def __init__(
+        self, status: SendingStatus, code: str | None = None, *, is_barred: bool = True
+    ) -> None:
         super().__init__(status.value)
         self.status = status
         self.code = code
+        self.is_barred = is_barred
 
 
 def send(company_id: int, sending_id: int) -> None:
@@ -58,11 +70,17 @@ def send(company_id: int, sending_id: int) -> None:
             message = _fill(claim)
             _hand_over(claim, message)
         except NothingToSend as reason:
+            if reason.is_barred:
+                keep_inside(db.session(), claim)
+                db.session.commit()
             _close(claim, reason.status, error=(reason.code, "") if reason.code else None)
         except ChannelTrouble as trouble:
             _on_trouble(claim, trouble)
         else:
-            _close(claim, SendingStatus.SENT, sent_ids=message.item_ids)
+            if message.told:
+                stamp_sent(db.session(), message.told, now=clock.now())
+                db.session.commit()
+            _close(claim, SendingStatus.SENT, sent_ids=list(message.told))
 
 
 def _fill(claim: Claim) -> Message:
@@ -70,12 +88,12 @@ def _fill(claim: Claim) -> Message:
     try:
         items = [] if claim.pace is Pace.TEST else contents_of(db.session(), claim)
         if not items and claim.pace is not Pace.TEST:
-            raise NothingToSend(SendingStatus.EMPTY)
+            raise NothingToSend(SendingStatus.EMPTY, is_barred=False)
         company = db.session.get_one(Company, require_company_id())
         to, locale = _address(claim, company)
         reader = Reader(locale, company.zone, company.name)
         letter = write_letter(items, reader, public_url=settings().public_url)
-        return Message(letter, [item.id for item in items], to)
+        return Message(letter, {item.id: item.repeat_count for item in items}, to)
     finally:
         db.session.rollback()
 
@@ -139,6 +157,8 @@ def _on_trouble(claim: Claim, trouble: ChannelTrouble) -> None:
     """Later again; from the second failure on the company reads of it in the inbox."""
     now, error = clock.now(), (trouble.code, trouble.detail)
     if trouble.is_final or claim.attempt >= MOST_ATTEMPTS or claim.pace is Pace.TEST:
+        keep_inside(db.session(), claim)
+        db.session.commit()
         is_ours = close_envelope(db.session(), claim, SendingStatus.FAILED, now=now, error=error)
     else:
         pause = RETRY_SECONDS[min(claim.attempt, len(RETRY_SECONDS)) - 1]

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, select, update
 
 from webapp import clock
 from webapp.extensions import db
+from webapp.models.appointment import Origin
 from webapp.models.notification import MANY, Notification, NotificationType
 from webapp.models.tenancy import require_company_id
 from webapp.views import htmx
@@ -185,6 +186,8 @@ def address_of(item: Notification) -> str:
     bulk_id = item.parameters.get("bulk_id")
     if bulk_id is not None:
         return url_for("bulk_actions.show", bulk_action_id=bulk_id)
+    if item.subject == MANY and item.type is NotificationType.BOOKING_ADOPTED:
+        return url_for("appointments.index", origin=Origin.CALCOM.value)
     if item.subject == MANY:
         return url_for("reviews.index", type=item.type.value)
     if item.type is NotificationType.CHANNEL_FAILED and require_person().is_admin:
