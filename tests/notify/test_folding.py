@@ -96,9 +96,7 @@ def test_singles_that_were_not_sent_yet_leave_with_the_fold_that_takes_them_in(
     assert "11 appointments differ" in said(postbox.mails[1])
 
 
-def test_the_number_is_that_of_the_findings_that_are_open(
-    company: Tenant, admin: Person
-) -> None:
+def test_the_number_is_that_of_the_findings_that_are_open(company: Tenant, admin: Person) -> None:
     found = find_many(company, 8)
     assert titles(admin, company) == ["8 appointments differ between here and Cal.com"]
     for each in found[:-1]:

@@ -24,17 +24,20 @@ from webapp.notify.envelopes import (
     put_off,
     stamp_sent,
 )
-from webapp.notify.inbox import close_told, tell
+from webapp.notify.inbox import close_all_told, tell
 from webapp.notify.letters import Letter, Reader, write_letter
-from webapp.notify.mail import new_message_id, parse_mail_server, send_mail
+from webapp.notify.mail import UNSURE, new_message_id, parse_mail_server, send_mail
 from webapp.notify.recipients import may_be_mailed
-from webapp.notify.trouble import ChannelTrouble
+from webapp.notify.trouble import ChannelTrouble, subjects_of
 
 RETRY_SECONDS = (15, 60, 300, 900)
 """Pauses before the retries; the last one again and again, for a day."""
 
 MOST_ATTEMPTS = 100
 TOLD_FROM_ATTEMPT = 2
+
+WORKS_AGAIN = frozenset({SendingStatus.SENT, SendingStatus.UNSENDABLE})
+"""What ends the trouble that a channel was in; without a mail server there is none to be in."""
 
 
 class Message(NamedTuple):
@@ -141,8 +144,9 @@ def _close(
     is_ours = close_envelope(
         db.session(), claim, status, now=now, sent_ids=sent_ids or [], error=error
     )
-    if is_ours and status is SendingStatus.SENT:
-        close_told(db.session(), [NotificationType.CHANNEL_FAILED], _subject(claim), now=now)
+    if is_ours and status in WORKS_AGAIN:
+        over = subjects_of(claim.user_id, claim.channel_id)
+        close_all_told(db.session(), [NotificationType.CHANNEL_FAILED], over, now=now)
     db.session.commit()
     log("notify").info(
         "sending_closed",
@@ -155,6 +159,7 @@ def _close(
 
 def _on_trouble(claim: Claim, trouble: ChannelTrouble) -> None:
     """Later again; from the second failure on the company reads of it in the inbox."""
+    trouble = _after(claim.last_error, trouble)
     now, error = clock.now(), (trouble.code, trouble.detail)
     if trouble.is_final or claim.attempt >= MOST_ATTEMPTS or claim.pace is Pace.TEST:
         keep_inside(db.session(), claim)
@@ -176,17 +181,23 @@ def _on_trouble(claim: Claim, trouble: ChannelTrouble) -> None:
     )
 
 
+def _after(before: str | None, trouble: ChannelTrouble) -> ChannelTrouble:
+    """What a trouble means after the one before: a mail that may have arrived is handed over once
+    more, however often its server is away in between, and no third time."""
+    if before != UNSURE:
+        return trouble
+    is_final = trouble.is_final or trouble.code == UNSURE
+    return ChannelTrouble(UNSURE, trouble.detail, is_final=is_final)
+
+
 def _tell_of_trouble(claim: Claim, trouble: ChannelTrouble) -> None:
+    is_theirs = trouble.code == "RECIPIENT_REFUSED"
     tell(
         db.session(),
         NotificationType.CHANNEL_FAILED,
-        _subject(claim),
+        subjects_of(claim.user_id, claim.channel_id)[0 if is_theirs else -1],
         now=clock.now(),
         code=trouble.code,
         channel_id=claim.channel_id,
+        user_id=claim.user_id if is_theirs else None,
     )
-
-
-def _subject(claim: Claim) -> str:
-    """One trouble per chat channel, and one for all mail: the server is the same."""
-    return "mail" if claim.channel_id is None else f"channel:{claim.channel_id}"

@@ -25,7 +25,9 @@ COLLECTS_FOR = timedelta(seconds=3)
 """News of the same moment leaves in one message."""
 
 DAILY_HOUR = 7
-LEASE = timedelta(seconds=90)
+LEASE = timedelta(seconds=330)
+"""Longer than the job may take: a mail server may scan a mail for long before it answers."""
+
 MOST_ITEMS = 500
 
 SENT_COUNT = "sent_count"
@@ -42,6 +44,8 @@ class Claim:
     pace: Pace
     user_id: int | None
     channel_id: int | None
+    last_error: str | None
+    """The code of the try before, where it failed."""
 
 
 def put_out(session: Session, recipients: Sequence[Recipient], *, now: datetime) -> None:
@@ -92,12 +96,15 @@ def claim_envelope(session: Session, sending_id: int, *, now: datetime) -> Claim
             Sending.pace,
             Sending.user_id,
             Sending.channel_id,
+            Sending.error_code,
         )
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if row is None:
         return None
-    return Claim(sending_id, token, row.attempt, row.pace, row.user_id, row.channel_id)
+    return Claim(
+        sending_id, token, row.attempt, row.pace, row.user_id, row.channel_id, row.error_code
+    )
 
 
 def contents_of(session: Session, claim: Claim) -> list[Notification]:

@@ -168,9 +168,7 @@ def _absorb(session: Session, type_: NotificationType, now: datetime) -> int:
     singles = (*_recent(type_, now), Notification.appointment_id.is_not(None))
     leaving = select(Sending.id).where(
         Sending.company_id == Notification.company_id,
-        or_(
-            Sending.user_id == Notification.user_id, Sending.channel_id == Notification.channel_id
-        ),
+        or_(Sending.user_id == Notification.user_id, Sending.channel_id == Notification.channel_id),
         Sending.status == SendingStatus.IN_FLIGHT,
     )
     # What has left the house, or may be leaving, is kept: its link has to lead somewhere.
