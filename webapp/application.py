@@ -90,6 +90,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS={
             "pool_pre_ping": True,
+            "hide_parameters": True,
             "connect_args": {
                 "connect_timeout": 5,
                 "options": f"-c timezone=UTC {FROZEN} {LOST}",
@@ -123,6 +124,8 @@ def _initialise(app: Flask, settings: Settings) -> None:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops)  # type: ignore[method-assign]
     db.init_app(app)
+    with app.app_context():
+        logs.keep_rows_out_of_errors(db.engine)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     csrf.init_app(app)
     limiter.init_app(app)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, cast
 
 import structlog
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
 
 SYNC_LOGGER = "lockstep.calcom_sync"
 
@@ -55,9 +57,29 @@ def log(name: str) -> structlog.stdlib.BoundLogger:
     return cast(structlog.stdlib.BoundLogger, structlog.get_logger(f"lockstep.{name}"))
 
 
+def keep_rows_out_of_errors(engine: Engine) -> None:
+    """Let what the database says of an error say nothing of the row: traces stand in the log, and
+    in Redis for a week. Beside it the engine has to hide its parameters."""
+    event.listen(engine, "handle_error", _shorten)
+
+
+def _shorten(context: ExceptionContext) -> None:
+    """PostgreSQL's first line names the rule that was broken; the next ones quote the row. Where a
+    value can't be read (class 22) the first line quotes it too."""
+    error, wrapped = context.original_exception, context.sqlalchemy_exception
+    if wrapped is None:
+        return
+    is_of_a_value = str(getattr(error, "sqlstate", "")).startswith("22")
+    line = "" if is_of_a_value else str(error).partition("\n")[0]
+    error.args = (line,)
+    wrapped.args = (f"({type(error).__module__}.{type(error).__name__}) {line}",)
+
+
 def _renderers(log_format: str) -> list[structlog.typing.Processor]:
     if log_format == "console":
-        return [structlog.dev.ConsoleRenderer(colors=False)]
+        # Not the default, which prints the values of all variables where `rich` is installed.
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=plain)]
     return [structlog.processors.format_exc_info, _drop_none, structlog.processors.JSONRenderer()]
 
 

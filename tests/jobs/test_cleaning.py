@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from redis import Redis
+from rq import SimpleWorker
+from rq.serializers import JSONSerializer
 
 from tests.factories import (
     Person,
@@ -24,7 +26,7 @@ from tests.factories import (
 from webapp import clock
 from webapp.extensions import db
 from webapp.jobs import cleaning, schedule
-from webapp.jobs.queues import BULK, queue
+from webapp.jobs.queues import BULK, JsonJob, enqueue_cleaning, queue
 from webapp.models.access_link import LIVES, AccessLink, LinkKind
 from webapp.models.bulk import BulkAction, BulkItem
 from webapp.models.company import Company
@@ -34,7 +36,7 @@ from webapp.models.discrepancy import Discrepancy, Resolution
 from webapp.models.history import EventKind, HistoryEvent, record_event
 from webapp.models.idempotency_key import IdempotencyKey
 from webapp.models.intent import Attempt, Intent, IntentKind, IntentStatus
-from webapp.models.notification import Notification
+from webapp.models.notification import Notification, NotificationType
 from webapp.models.phone_answer import PhoneAnswer, PhoneChange
 from webapp.models.remote_change import RemoteChange, RemoteChangeKind
 from webapp.models.run import PeriodicSlot, Run, RunScope
@@ -320,6 +322,27 @@ def test_an_open_item_of_the_inbox_stays_though_it_was_read(acting: Tenant, admi
     assert count(acting, Notification) == 1
 
 
+@pytest.mark.parametrize(
+    ("type_", "parameters"),
+    [
+        (NotificationType.BULK_FINISHED, {}),
+        (NotificationType.BOOKING_ADOPTED, {}),
+        (NotificationType.THRESHOLD_CROSSED, {"is_over": True}),
+    ],
+)
+def test_news_that_nothing_will_ever_be_over_for_goes(
+    acting: Tenant, admin: Person, type_: NotificationType, parameters: dict[str, Any]
+) -> None:
+    long_ago = clock.now() - LONG_AGO
+    make_notification(
+        admin, type=type_, parameters=parameters, created_at=long_ago, last_at=long_ago
+    )
+
+    clean(acting)
+
+    assert count(acting, Notification) == 0
+
+
 def test_a_bulk_action_goes_with_its_items_and_a_running_one_stays(
     acting: Tenant, admin: Person
 ) -> None:
@@ -366,13 +389,20 @@ def test_it_works_in_batches_and_goes_on_where_its_time_was_over(
         delivery(acting, admin, old)
     small = settings.model_copy(update={"cleaning_batch": 3})
     monkeypatch.setitem(app.extensions, "settings", small)
-    with monkeypatch.context() as hurried:
-        hurried.setattr(cleaning, "BUDGET_SECONDS", 0.0)
-        assert clean(acting) == {}
-    assert queue(BULK, redis).job_ids == [f"cleaning-{acting.id}-{acting.id}"]
+    left = [0.0, 0.0, 200.0]
+    forget = cleaning.clean
 
-    assert clean(acting)["deliveries"] == 7
+    def clean_in_a_hurry(*ids: int) -> dict[str, int]:
+        monkeypatch.setattr(cleaning, "BUDGET_SECONDS", left.pop(0))
+        return forget(*ids)
 
+    monkeypatch.setattr(cleaning, "clean", clean_in_a_hurry)
+    enqueue_cleaning(acting.id, acting.id)
+    SimpleWorker(
+        [queue(BULK, redis)], connection=redis, job_class=JsonJob, serializer=JSONSerializer
+    ).work(burst=True, logging_level="CRITICAL")
+
+    assert left == []
     assert count(acting, Delivery) == 0
 
 

@@ -8,7 +8,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import func, select
 
-from tests.factories import Tenant, make_appointment, make_delivery, make_discrepancy, make_run
+from tests.factories import (
+    Tenant,
+    make_appointment,
+    make_delivery,
+    make_discrepancy,
+    make_notification,
+    make_run,
+)
 from webapp import clock
 from webapp.extensions import db
 from webapp.insight.rollup import GROWTH, bin_of, percentile, seconds_of
@@ -18,6 +25,7 @@ from webapp.models.company import Company
 from webapp.models.discrepancy import Discrepancy, Resolution
 from webapp.models.history import EventKind, record_event
 from webapp.models.intent import Intent, IntentKind, IntentStatus
+from webapp.models.notification import NotificationType
 from webapp.models.rollup import DAY_SECONDS, FINE_SECONDS, HOUR_SECONDS, Rollup
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
@@ -174,6 +182,25 @@ def test_an_appointment_that_succeeds_later_counts_where_it_was_made(company: Te
     roll_up(company.id, company.id)
     assert figures(company, "created") == {"admin/synced": 1}
     assert figures(company, "created", DAY_SECONDS) == {"admin/synced": 1}
+
+
+def test_a_finding_that_was_folded_is_not_paired_with_the_item_of_a_later_one(
+    company: Tenant, admin: Any
+) -> None:
+    first_at = clock.now()
+    folded = make_appointment(company)
+    make_discrepancy(
+        company,
+        folded,
+        opened_at=first_at,
+        resolved_at=first_at + HOUR,
+        resolution=Resolution.BY_ITSELF,
+    )
+    clock.advance(9 * HOUR)
+    make_discrepancy(company, folded, opened_at=clock.now())
+    make_notification(admin, folded, type=NotificationType.DATA_MISMATCH, created_at=clock.now())
+    roll_up(company.id, company.id)
+    assert figures(company, "inbox")["all"] == 1
 
 
 def test_settling_is_counted_by_who_did_it(company: Tenant, admin: Any) -> None:

@@ -21,7 +21,7 @@ from webapp.models.preference import MailPreference, MailWish
 from webapp.models.sending import Pace, SendingStatus
 from webapp.models.tenancy import as_company
 from webapp.models.user import Role
-from webapp.notify.envelopes import put_out_test
+from webapp.notify.envelopes import LEASE, put_out_test
 from webapp.notify.inbox import tell
 from webapp.sync.findings import Finding, close_finding, raise_finding
 from webapp.sync.intents import lock_appointment
@@ -299,7 +299,7 @@ def test_a_worker_that_died_with_a_letter_is_taken_over(
             work()
     db.session.rollback()
     assert sendings(company)[0].status is SendingStatus.IN_FLIGHT
-    wait(91)
+    wait(LEASE.total_seconds() + 1)
     work()
     assert len(postbox.mails) == 1
 

@@ -15,7 +15,7 @@ from tests.views.conftest import Visitor
 from tests.views.counting import count_statements
 from webapp import clock
 from webapp.extensions import db
-from webapp.insight.monitoring import WINDOWS
+from webapp.insight.monitoring import WINDOWS, Cell, Report
 from webapp.jobs.heartbeats import Heart
 from webapp.jobs.rollup import roll_up
 from webapp.jobs.schedule import TASKS, slot_bounds
@@ -27,6 +27,7 @@ from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
 from webapp.models.threshold import ThresholdKind, bounds
 from webapp.settings import Settings
+from webapp.views.charts import charts_of
 
 
 def some_figures(app: Flask, tenant: Tenant) -> None:
@@ -105,6 +106,33 @@ def test_without_redis_it_says_unknown(
         assert "unknown" in at_staff.page("/monitoring")
     finally:
         app.extensions["settings"] = settings
+
+
+def test_without_redis_nothing_is_said_to_be_started(
+    app: Flask, at_manager: Visitor, settings: Settings
+) -> None:
+    app.extensions["settings"] = settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"})
+    try:
+        at_manager.post("/monitoring/checks/thresholds/runs")
+        assert "could not be started" in at_manager.page("/monitoring")
+    finally:
+        app.extensions["settings"] = settings
+
+
+def test_an_hour_in_which_everything_failed_is_no_empty_hour() -> None:
+    point = clock.now()
+    cells = {
+        "created": {"admin/failed": {point: Cell(50)}},
+        "coverage": {"expected": {point: Cell(9)}, "seen": {point: Cell(0)}},
+    }
+    empty = {chart.name for chart in charts_of(Report([point], cells)) if chart.is_empty}
+    assert not empty & {"success", "coverage", "origins"}
+    assert {"latency", "pushes", "queue"} <= empty
+
+
+def test_every_origin_is_in_the_chart_of_appointments() -> None:
+    [chart] = [each for each in charts_of(Report([clock.now()])) if each.name == "origins"]
+    assert len(chart.lines) == len(Origin)
 
 
 def test_a_check_can_be_run_now_by_who_acts(

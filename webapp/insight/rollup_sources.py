@@ -102,6 +102,7 @@ _INBOX = f"""
       FROM discrepancies d
       JOIN notifications n ON n.company_id = d.company_id AND n.type = d.type
            AND n.subject = 'appointment:' || d.appointment_id AND n.created_at >= d.opened_at
+           AND (d.resolved_at IS NULL OR n.created_at <= d.resolved_at)
      WHERE d.company_id = :company AND d.opened_at >= :since AND d.opened_at < :until
      GROUP BY d.id, d.opened_at
 """  # noqa: S608

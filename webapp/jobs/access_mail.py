@@ -13,7 +13,7 @@ from webapp.models.tenancy import as_company, require_company_id
 from webapp.models.user import User
 from webapp.notify.access_letters import write_access_letter
 from webapp.notify.letters import Letter
-from webapp.notify.mail import domain_of, parse_mail_server, send_mail
+from webapp.notify.mail import UNSURE, domain_of, parse_mail_server, send_mail
 from webapp.notify.trouble import ChannelTrouble
 from webapp.sync.people import MOST_MAIL_TRIES, end_mail, take_mail
 
@@ -59,7 +59,9 @@ def _send(link_id: int, letter: Letter, to: str, attempt: int) -> None:
         )
     except ChannelTrouble as trouble:
         error = trouble.code
-        if not trouble.is_final and attempt < MOST_MAIL_TRIES:
+        # A mail that may have arrived is not sent again: its link would be replaced.
+        is_over = trouble.is_final or trouble.code == UNSURE or attempt >= MOST_MAIL_TRIES
+        if not is_over:
             again_at = clock.now() + PAUSES[min(attempt, len(PAUSES)) - 1]
     end_mail(db.session(), link_id, now=clock.now(), error=error, again_at=again_at)
     db.session.commit()

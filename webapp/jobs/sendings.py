@@ -15,12 +15,20 @@ from webapp.models.tenancy import as_company, require_company_id
 from webapp.models.user import User
 from webapp.models.vault import VaultError
 from webapp.notify.chat import send_chat
-from webapp.notify.envelopes import Claim, claim_envelope, close_envelope, contents_of, put_off
-from webapp.notify.inbox import close_told, tell
+from webapp.notify.envelopes import (
+    Claim,
+    claim_envelope,
+    close_envelope,
+    contents_of,
+    keep_inside,
+    put_off,
+    stamp_sent,
+)
+from webapp.notify.inbox import close_all_told, tell
 from webapp.notify.letters import Letter, Reader, write_letter
-from webapp.notify.mail import new_message_id, parse_mail_server, send_mail
+from webapp.notify.mail import UNSURE, new_message_id, parse_mail_server, send_mail
 from webapp.notify.recipients import may_be_mailed
-from webapp.notify.trouble import ChannelTrouble
+from webapp.notify.trouble import ChannelTrouble, subjects_of
 
 RETRY_SECONDS = (15, 60, 300, 900)
 """Pauses before the retries; the last one again and again, for a day."""
@@ -28,23 +36,30 @@ RETRY_SECONDS = (15, 60, 300, 900)
 MOST_ATTEMPTS = 100
 TOLD_FROM_ATTEMPT = 2
 
+WORKS_AGAIN = frozenset({SendingStatus.SENT, SendingStatus.UNSENDABLE})
+"""What ends the trouble that a channel was in; without a mail server there is none to be in."""
+
 
 class Message(NamedTuple):
     """A filled envelope, in plain values."""
 
     letter: Letter
-    item_ids: list[int]
+    told: dict[int, int]
+    """The items in it, and of how many troubles each tells."""
     to: str
     """A mail address, or a chat channel's sealed-off address."""
 
 
 class NothingToSend(Exception):
-    """`status` says why."""
+    """`status` says why; `is_barred`: what there is may not leave, now or later."""
 
-    def __init__(self, status: SendingStatus, code: str | None = None) -> None:
+    def __init__(
+        self, status: SendingStatus, code: str | None = None, *, is_barred: bool = True
+    ) -> None:
         super().__init__(status.value)
         self.status = status
         self.code = code
+        self.is_barred = is_barred
 
 
 def send(company_id: int, sending_id: int) -> None:
@@ -58,11 +73,17 @@ def send(company_id: int, sending_id: int) -> None:
             message = _fill(claim)
             _hand_over(claim, message)
         except NothingToSend as reason:
+            if reason.is_barred:
+                keep_inside(db.session(), claim)
+                db.session.commit()
             _close(claim, reason.status, error=(reason.code, "") if reason.code else None)
         except ChannelTrouble as trouble:
             _on_trouble(claim, trouble)
         else:
-            _close(claim, SendingStatus.SENT, sent_ids=message.item_ids)
+            if message.told:
+                stamp_sent(db.session(), message.told, now=clock.now())
+                db.session.commit()
+            _close(claim, SendingStatus.SENT, sent_ids=list(message.told))
 
 
 def _fill(claim: Claim) -> Message:
@@ -70,12 +91,12 @@ def _fill(claim: Claim) -> Message:
     try:
         items = [] if claim.pace is Pace.TEST else contents_of(db.session(), claim)
         if not items and claim.pace is not Pace.TEST:
-            raise NothingToSend(SendingStatus.EMPTY)
+            raise NothingToSend(SendingStatus.EMPTY, is_barred=False)
         company = db.session.get_one(Company, require_company_id())
         to, locale = _address(claim, company)
         reader = Reader(locale, company.zone, company.name)
         letter = write_letter(items, reader, public_url=settings().public_url)
-        return Message(letter, [item.id for item in items], to)
+        return Message(letter, {item.id: item.repeat_count for item in items}, to)
     finally:
         db.session.rollback()
 
@@ -123,8 +144,9 @@ def _close(
     is_ours = close_envelope(
         db.session(), claim, status, now=now, sent_ids=sent_ids or [], error=error
     )
-    if is_ours and status is SendingStatus.SENT:
-        close_told(db.session(), [NotificationType.CHANNEL_FAILED], _subject(claim), now=now)
+    if is_ours and status in WORKS_AGAIN:
+        over = subjects_of(claim.user_id, claim.channel_id)
+        close_all_told(db.session(), [NotificationType.CHANNEL_FAILED], over, now=now)
     db.session.commit()
     log("notify").info(
         "sending_closed",
@@ -137,8 +159,11 @@ def _close(
 
 def _on_trouble(claim: Claim, trouble: ChannelTrouble) -> None:
     """Later again; from the second failure on the company reads of it in the inbox."""
+    trouble = _after(claim.last_error, trouble)
     now, error = clock.now(), (trouble.code, trouble.detail)
     if trouble.is_final or claim.attempt >= MOST_ATTEMPTS or claim.pace is Pace.TEST:
+        keep_inside(db.session(), claim)
+        db.session.commit()
         is_ours = close_envelope(db.session(), claim, SendingStatus.FAILED, now=now, error=error)
     else:
         pause = RETRY_SECONDS[min(claim.attempt, len(RETRY_SECONDS)) - 1]
@@ -156,17 +181,23 @@ def _on_trouble(claim: Claim, trouble: ChannelTrouble) -> None:
     )
 
 
+def _after(before: str | None, trouble: ChannelTrouble) -> ChannelTrouble:
+    """What a trouble means after the one before: a mail that may have arrived is handed over once
+    more, however often its server is away in between, and no third time."""
+    if before != UNSURE:
+        return trouble
+    is_final = trouble.is_final or trouble.code == UNSURE
+    return ChannelTrouble(UNSURE, trouble.detail, is_final=is_final)
+
+
 def _tell_of_trouble(claim: Claim, trouble: ChannelTrouble) -> None:
+    is_theirs = trouble.code == "RECIPIENT_REFUSED"
     tell(
         db.session(),
         NotificationType.CHANNEL_FAILED,
-        _subject(claim),
+        subjects_of(claim.user_id, claim.channel_id)[0 if is_theirs else -1],
         now=clock.now(),
         code=trouble.code,
         channel_id=claim.channel_id,
+        user_id=claim.user_id if is_theirs else None,
     )
-
-
-def _subject(claim: Claim) -> str:
-    """One trouble per chat channel, and one for all mail: the server is the same."""
-    return "mail" if claim.channel_id is None else f"channel:{claim.channel_id}"

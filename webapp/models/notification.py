@@ -3,13 +3,14 @@ different languages."""
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CheckConstraint, Index, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, Index, Text, case, func, select
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from webapp.extensions import Base
 from webapp.models.base import Owned, TextEnum, belongs_to, one_of
+from webapp.models.discrepancy import Discrepancy
 from webapp.models.sending import Pace
 
 
@@ -110,3 +111,23 @@ class Notification(Owned, Base):
     pace: Mapped[Pace | None] = mapped_column(TextEnum(Pace))
     """How soon it leaves by mail or chat; None: it stays in the inbox."""
     sent_at: Mapped[datetime | None]
+    if TYPE_CHECKING:
+        open_findings: Mapped[int | None]
+        """Of an open item that tells of many: how many findings of its type are open now."""
+
+
+Notification.open_findings = column_property(
+    case(
+        (
+            (Notification.subject == MANY) & Notification.closed_at.is_(None),
+            select(func.count(Discrepancy.id))
+            .where(
+                Discrepancy.company_id == Notification.company_id,
+                Discrepancy.type == Notification.type,
+                Discrepancy.resolved_at.is_(None),
+            )
+            .correlate_except(Discrepancy)
+            .scalar_subquery(),
+        )
+    )
+)

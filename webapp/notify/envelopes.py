@@ -1,20 +1,22 @@
 """Envelopes on their way: put out with the news, claimed by one worker, filled when they leave.
 
 Lock order: an envelope's row is locked by who adds news and by who closes it, so that news either
-gets into the envelope that is leaving or finds none and puts out the next one.
+gets into the envelope that is leaving or finds none and puts out the next one. Who adds news also
+locks items, before it and after it; so who closes it never holds both: what becomes of the items
+is committed first.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, or_, select, text, update
+from sqlalchemy import ColumnElement, case, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from webapp.models.company import Company
-from webapp.models.notification import Notification
+from webapp.models.notification import MANY, Notification
 from webapp.models.sending import UNDER_WAY, Pace, Sending, SendingStatus
 from webapp.models.tenancy import require_company_id
 from webapp.notify.recipients import Recipient
@@ -23,8 +25,13 @@ COLLECTS_FOR = timedelta(seconds=3)
 """News of the same moment leaves in one message."""
 
 DAILY_HOUR = 7
-LEASE = timedelta(seconds=90)
+LEASE = timedelta(seconds=330)
+"""Longer than the job may take: a mail server may scan a mail for long before it answers."""
+
 MOST_ITEMS = 500
+
+SENT_COUNT = "sent_count"
+"""The parameter of a fold that says how many it told of when it left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,8 @@ class Claim:
     pace: Pace
     user_id: int | None
     channel_id: int | None
+    last_error: str | None
+    """The code of the try before, where it failed."""
 
 
 def put_out(session: Session, recipients: Sequence[Recipient], *, now: datetime) -> None:
@@ -87,12 +96,15 @@ def claim_envelope(session: Session, sending_id: int, *, now: datetime) -> Claim
             Sending.pace,
             Sending.user_id,
             Sending.channel_id,
+            Sending.error_code,
         )
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if row is None:
         return None
-    return Claim(sending_id, token, row.attempt, row.pace, row.user_id, row.channel_id)
+    return Claim(
+        sending_id, token, row.attempt, row.pace, row.user_id, row.channel_id, row.error_code
+    )
 
 
 def contents_of(session: Session, claim: Claim) -> list[Notification]:
@@ -107,6 +119,41 @@ def contents_of(session: Session, claim: Claim) -> list[Notification]:
     )
 
 
+def stamp_sent(session: Session, told: Mapping[int, int], *, now: datetime) -> None:
+    """These items have left the house: how many times, or troubles, each told of, by id. Commit
+    before the envelope is closed."""
+    items = (Notification.company_id == require_company_id(), Notification.id.in_(list(told)))
+    count = case(dict(told), value=Notification.id)
+    session.execute(
+        update(Notification)
+        .where(*items)
+        .values(
+            sent_at=now,
+            parameters=case(
+                (
+                    Notification.subject == MANY,
+                    Notification.parameters.concat(func.jsonb_build_object(SENT_COUNT, count)),
+                ),
+                else_=Notification.parameters,
+            ),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def keep_inside(session: Session, claim: Claim) -> None:
+    """What could not leave stays in the inbox: it must not flood anybody weeks later. Commit before
+    the envelope is closed."""
+    if claim.pace is Pace.TEST:
+        return
+    session.execute(
+        update(Notification)
+        .where(*_unsent(claim))
+        .values(pace=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def close_envelope(
     session: Session,
     claim: Claim,
@@ -116,25 +163,14 @@ def close_envelope(
     sent_ids: Sequence[int] = (),
     error: tuple[str, str] | None = None,
 ) -> bool:
-    """The envelope's end; what was sent is stamped, and news since gets an envelope of its own.
+    """The envelope's end; what is still to be sent gets an envelope of its own.
 
     False where the lease was lost: then another worker has taken over and nothing is written.
     """
     values = {"finished_at": now, "notification_ids": list(sent_ids)}
     if not _settle(session, claim, status, error, **values):
         return False
-    if sent_ids:
-        session.execute(
-            update(Notification)
-            .where(
-                Notification.company_id == require_company_id(), Notification.id.in_(list(sent_ids))
-            )
-            .values(sent_at=now)
-            .execution_options(synchronize_session=False)
-        )
-    if status is not SendingStatus.SENT:
-        _keep_inside(session, claim)
-    elif contents_of(session, claim):
+    if contents_of(session, claim):
         put_out(session, [Recipient(claim.user_id, claim.channel_id, claim.pace)], now=now)
     return True
 
@@ -171,18 +207,6 @@ def _settle(
         .execution_options(synchronize_session=False)
     )
     return settled is not None
-
-
-def _keep_inside(session: Session, claim: Claim) -> None:
-    """What could not leave stays in the inbox: it must not flood anybody weeks later."""
-    if claim.pace is Pace.TEST:
-        return
-    session.execute(
-        update(Notification)
-        .where(*_unsent(claim))
-        .values(pace=None)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _unsent(claim: Claim) -> tuple[ColumnElement[bool], ...]:

@@ -3,7 +3,8 @@ something that was rolled back, and nothing that happened goes untold.
 
 Repeats of one trouble fold into one item. So do many troubles of one kind: five of a type within
 ten minutes become one item that counts them ("500 appointments differ"), which is over when none
-of them is open any more.
+of them is open any more. It leaves the house once; and again where it had been quiet for ten
+minutes, or has grown tenfold since it left.
 """
 
 from collections import defaultdict
@@ -13,18 +14,26 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, delete, func, select, text, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from webapp.models.discrepancy import Discrepancy
+from webapp.models.discrepancy import Discrepancy, DiscrepancyType
 from webapp.models.notification import MANY, Notification, NotificationType
+from webapp.models.sending import Sending, SendingStatus
 from webapp.models.tenancy import require_company_id
-from webapp.notify.envelopes import put_out
+from webapp.notify.envelopes import SENT_COUNT, put_out
 from webapp.notify.recipients import Recipient, recipients_of
 
 FOLDS_FROM = 5
 FOLDS_WITHIN = timedelta(minutes=10)
+GROWTH_THAT_IS_NEWS = 10
+"""A fold that has grown so many times since it left the house leaves again."""
+
+IS_FOLDED = "is_folded"
+"""The parameter of an item that went on in a fold: its link has left the house already."""
+
+_OF_FINDINGS = [NotificationType(type_.value) for type_ in DiscrepancyType]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +105,19 @@ def close_all_told(
 
 
 def close_finished_folds(session: Session, *, now: datetime) -> None:
-    """Close the items that tell of many where no finding of their type is open any more."""
+    """Close the items that tell of many findings where none of their type is open any more."""
     still_open = select(Discrepancy.id).where(
         Discrepancy.company_id == Notification.company_id,
         Discrepancy.type == Notification.type,
         Discrepancy.resolved_at.is_(None),
     )
-    _close(session, now, Notification.subject == MANY, ~still_open.exists())
+    _close(
+        session,
+        now,
+        Notification.subject == MANY,
+        Notification.type.in_(_OF_FINDINGS),
+        ~still_open.exists(),
+    )
 
 
 def unread_count(session: Session, user_id: int) -> int:
@@ -150,13 +165,29 @@ def _are_many(
 
 def _absorb(session: Session, type_: NotificationType, now: datetime) -> int:
     """Take the recent single items into the fold that is about to be made; how many troubles."""
-    gone = session.scalars(
-        delete(Notification)
-        .where(*_recent(type_, now), Notification.appointment_id.is_not(None))
-        .returning(Notification.subject)
-        .execution_options(synchronize_session=False)
+    singles = (*_recent(type_, now), Notification.appointment_id.is_not(None))
+    leaving = select(Sending.id).where(
+        Sending.company_id == Notification.company_id,
+        or_(Sending.user_id == Notification.user_id, Sending.channel_id == Notification.channel_id),
+        Sending.status == SendingStatus.IN_FLIGHT,
     )
-    return len(set(gone))
+    # What has left the house, or may be leaving, is kept: its link has to lead somewhere.
+    kept = update(Notification).where(
+        *singles, or_(Notification.sent_at.is_not(None), leaving.exists())
+    )
+    folded = kept.values(
+        closed_at=now, parameters=Notification.parameters.concat({IS_FOLDED: True})
+    )
+    subjects: set[str] = set()
+    for statement in (folded, delete(Notification).where(*singles)):
+        subjects |= set(
+            session.scalars(
+                statement.returning(Notification.subject).execution_options(
+                    synchronize_session=False
+                )
+            )
+        )
+    return len(subjects)
 
 
 def _write(session: Session, items: list[Told], recipients: list[Recipient], now: datetime) -> None:
@@ -191,15 +222,29 @@ def _fold(session: Session, rows: list[dict[str, Any]], column: str, where: str)
     if not rows:
         return
     fold = insert(Notification).values(rows)
+    new = fold.excluded
+    is_new_wave = and_(
+        Notification.subject == MANY, Notification.last_at < new.last_at - FOLDS_WITHIN
+    )
+    has_grown = and_(
+        Notification.subject == MANY,
+        Notification.repeat_count + new.repeat_count
+        >= GROWTH_THAT_IS_NEWS * Notification.parameters[SENT_COUNT].as_integer(),
+    )
+    leaves_again = or_(is_new_wave, has_grown)
+    count = case((is_new_wave, 0), else_=Notification.repeat_count) + new.repeat_count
+    kept = case((Notification.subject == MANY, Notification.parameters), else_=text("'{}'::jsonb"))
     session.execute(
         fold.on_conflict_do_update(
             index_elements=["company_id", column, "type", "subject"],
             index_where=text(where),
             set_={
-                "repeat_count": Notification.repeat_count + fold.excluded.repeat_count,
-                "last_at": fold.excluded.last_at,
-                "parameters": fold.excluded.parameters,
+                "repeat_count": count,
+                "last_at": new.last_at,
+                "parameters": kept.concat(new.parameters),
                 "read_at": None,
+                "pace": case((leaves_again, new.pace), else_=Notification.pace),
+                "sent_at": case((leaves_again, None), else_=Notification.sent_at),
             },
         )
     )

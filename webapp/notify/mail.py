@@ -1,16 +1,26 @@
 """Mail, over the operator's SMTP server (RFC 5321)."""
 
 import smtplib
+import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from webapp.notify.letters import Letter
 from webapp.notify.trouble import ChannelTrouble
 
 TIMEOUT_SECONDS = 15.0
+END_OF_DATA_SECONDS = 120.0
+"""How long a server may scan a mail before it says that it took it. RFC 5321 (4.5.3.2.6) asks for
+ten minutes, for who gives up sooner sends it twice; a minute is usual, and a worker waits."""
+
+UNSURE = "SMTP_UNSURE"
+"""The server had the whole mail and did not say what became of it."""
+
 PORTS = {"smtp": 587, "smtps": 465, "smtp-plain": 25}
 
 
@@ -41,16 +51,22 @@ def parse_mail_server(url: str) -> MailServer:
 def send_mail(server: MailServer, letter: Letter, *, sender: str, to: str, message_id: str) -> None:
     """Hand a letter over; raises ChannelTrouble. `message_id` stays the same over retries."""
     message = _compose(letter, sender=sender, to=to, message_id=message_id)
+    smtp = None
     try:
-        with _connect(server) as smtp:
-            smtp.send_message(message)
+        smtp = _connect(server)
+        smtp.send_message(message)
     except smtplib.SMTPRecipientsRefused as error:
         code = next(iter(error.recipients.values()))[0]
         raise ChannelTrouble("RECIPIENT_REFUSED", f"SMTP {code}", is_final=code >= 500) from None
     except smtplib.SMTPResponseException as error:
         raise ChannelTrouble("SMTP_REFUSED", f"SMTP {error.smtp_code}", is_final=False) from None
     except (smtplib.SMTPException, OSError) as error:
-        raise ChannelTrouble("SMTP_AWAY", type(error).__name__, is_final=False) from None
+        has_it_all = smtp is not None and smtp.has_it_all
+        name = type(error).__name__
+        raise ChannelTrouble(UNSURE if has_it_all else "SMTP_AWAY", name, is_final=False) from None
+    finally:
+        if smtp is not None:
+            smtp.part()
 
 
 def domain_of(address: str) -> str:
@@ -78,14 +94,44 @@ def _compose(letter: Letter, *, sender: str, to: str, message_id: str) -> EmailM
     return message
 
 
-def _connect(server: MailServer) -> smtplib.SMTP:
+class _Manners:
+    """What both kinds of connection do in the same way."""
+
+    sock: socket.socket | None
+    has_it_all = False
+    """Whether the mail has left to its last dot: what becomes of it is the server's."""
+
+    def send(self, s: Any) -> None:
+        """Commands are text; the mail is bytes, and its end may take long."""
+        super().send(s)  # type: ignore[misc]
+        if isinstance(s, bytes) and self.sock is not None:
+            self.has_it_all = True
+            self.sock.settimeout(END_OF_DATA_SECONDS)
+
+    def part(self) -> None:
+        """Say goodbye, whatever the answer."""
+        if self.sock is not None:
+            self.sock.settimeout(TIMEOUT_SECONDS)
+        with suppress(smtplib.SMTPException, OSError):
+            self.quit()  # type: ignore[attr-defined]
+        self.close()  # type: ignore[attr-defined]
+
+
+class _Smtp(_Manners, smtplib.SMTP):
+    pass
+
+
+class _SmtpOverTls(_Manners, smtplib.SMTP_SSL):
+    pass
+
+
+def _connect(server: MailServer) -> _Smtp | _SmtpOverTls:
     context = ssl.create_default_context()
+    smtp: _Smtp | _SmtpOverTls
     if server.scheme == "smtps":
-        smtp: smtplib.SMTP = smtplib.SMTP_SSL(
-            server.host, server.port, timeout=TIMEOUT_SECONDS, context=context
-        )
+        smtp = _SmtpOverTls(server.host, server.port, timeout=TIMEOUT_SECONDS, context=context)
     else:
-        smtp = smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS)
+        smtp = _Smtp(server.host, server.port, timeout=TIMEOUT_SECONDS)
     if server.scheme == "smtp":
         smtp.starttls(context=context)
     if server.user:

@@ -1,4 +1,4 @@
-"""Why a message could not leave."""
+"""Why a message could not leave, and what it is told about."""
 
 
 class ChannelTrouble(Exception):
@@ -12,3 +12,9 @@ class ChannelTrouble(Exception):
         self.code = code
         self.detail = detail
         self.is_final = is_final
+
+
+def subjects_of(user_id: int | None, channel_id: int | None) -> list[str]:
+    """What the items are about that tell of a recipient's trouble: the chat channel; or the
+    person's own mailbox first, then the mail server, which is everybody's."""
+    return [f"channel:{channel_id}"] if channel_id is not None else [f"mail:{user_id}", "mail"]

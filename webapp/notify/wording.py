@@ -29,7 +29,7 @@ TITLES: dict[NotificationType, LazyString] = {
 def title_of(item: Notification) -> str:
     """The item in one line, e.g. `Appointment differs between here and Cal.com #12`."""
     if item.subject == MANY:
-        return _many(item.type, item.repeat_count)
+        return _many(item.type, item.open_findings or item.repeat_count)
     if item.type is NotificationType.THRESHOLD_CROSSED:
         return title_of_threshold(item.parameters)
     number = f" #{item.appointment_id}" if item.appointment_id else ""

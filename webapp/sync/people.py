@@ -14,12 +14,15 @@ from webapp.models.access_link import LIVES, AccessLink, LinkKind, hash_link, ne
 from webapp.models.audit import Actor, record_audit
 from webapp.models.base import fold
 from webapp.models.crossing import find_login
+from webapp.models.notification import NotificationType
 from webapp.models.tenancy import require_company_id
 from webapp.models.user import Role, User
+from webapp.notify.inbox import close_told
+from webapp.notify.trouble import subjects_of
 from webapp.sync.customers import InvalidEmail, clean_email
 from webapp.sync.onboarding import InvalidValue
 
-MAIL_LEASE = timedelta(seconds=60)
+MAIL_LEASE = timedelta(seconds=330)
 """After this a link's mail whose worker died is due again."""
 
 MOST_MAIL_TRIES = 5
@@ -182,6 +185,8 @@ def change_role(session: Session, user: User, role: Role, *, user_id: int, now: 
         after=role.value,
     )
     user.role = role
+    if role is Role.STAFF:
+        _end_mail_trouble(session, user, now)
     session.flush()
     return True
 
@@ -195,6 +200,7 @@ def bar(session: Session, user: User, *, user_id: int, now: datetime) -> bool:
     user.is_enabled = False
     user.session_version += 1
     _end(session, AccessLink.user_id == user.id, now=now)
+    _end_mail_trouble(session, user, now)
     _audit(session, "user.deactivated", f"user:{user.id}", user_id, now)
     session.flush()
     return True
@@ -319,6 +325,12 @@ def _end(session: Session, *conditions: object, now: datetime) -> bool:
         .returning(AccessLink.id)
     ).all()
     return bool(ended)
+
+
+def _end_mail_trouble(session: Session, user: User, now: datetime) -> None:
+    """Who is mailed no more has no mailbox in trouble."""
+    own_mailbox = subjects_of(user.id, None)[0]
+    close_told(session, [NotificationType.CHANNEL_FAILED], own_mailbox, now=now)
 
 
 def _needs_another_admin(session: Session, user: User) -> None:

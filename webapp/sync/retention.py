@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from webapp.models.access_link import AccessLink
@@ -19,7 +19,7 @@ from webapp.models.delivery import delete_deliveries_before
 from webapp.models.discrepancy import Discrepancy
 from webapp.models.idempotency_key import IdempotencyKey
 from webapp.models.intent import Attempt, Intent
-from webapp.models.notification import Notification
+from webapp.models.notification import Notification, NotificationType
 from webapp.models.phone_answer import PhoneAnswer
 from webapp.models.remote_change import RemoteChange
 from webapp.models.run import PeriodicSlot, Run, RunScope
@@ -129,9 +129,19 @@ def _sendings(session: Session, before: datetime, most: int) -> int:
 
 
 def _notifications(session: Session, before: datetime, most: int) -> int:
-    """What is over; an open item stays however old it is, read or not."""
+    """What is over, and news that nothing will ever be over for; an open item of any other kind
+    stays however old it is, read or not."""
+    is_news = or_(
+        Notification.type.in_([NotificationType.BULK_FINISHED, NotificationType.BOOKING_ADOPTED]),
+        (Notification.type == NotificationType.THRESHOLD_CROSSED)
+        & Notification.parameters["is_over"].as_boolean(),
+    )
     old = select(Notification.id).where(
-        Notification.company_id == require_company_id(), Notification.closed_at < before
+        Notification.company_id == require_company_id(),
+        or_(
+            Notification.closed_at < before,
+            Notification.closed_at.is_(None) & is_news & (Notification.last_at < before),
+        ),
     )
     return _delete(session, Notification, old, most)
 

@@ -64,6 +64,9 @@ CAUSES: dict[str, LazyString] = {
     "RECIPIENT_REFUSED": _l("The address is mistyped or no longer exists."),
     "SMTP_REFUSED": _MAIL,
     "SMTP_AWAY": _MAIL,
+    "SMTP_UNSURE": _l(
+        "The mail server takes longer than two minutes over a mail, e.g. to scan it."
+    ),
     "CHAT_ADDRESS": _l("The channel was removed in the chat service, or its address was mistyped."),
     "CHAT_REFUSED": _l("The chat service limits messages, or the channel's address was withdrawn."),
 }

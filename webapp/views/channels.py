@@ -17,7 +17,9 @@ from webapp.models.tenancy import require_company_id
 from webapp.models.user import User
 from webapp.notify.chat import check_chat_address
 from webapp.notify.envelopes import put_out_test, try_again
+from webapp.notify.inbox import close_told
 from webapp.notify.recipients import NEVER_LEAVES
+from webapp.notify.trouble import subjects_of
 from webapp.notify.wording import TITLES
 from webapp.views import htmx, reauthentication
 from webapp.views.access import admins_only, find_or_404, require_person
@@ -78,6 +80,8 @@ def choose_types(chat_channel_id: int) -> ResponseReturnValue:
     wanted = set(request.form.getlist("types"))
     channel.muted_types = [type_.value for type_ in leaving_types() if type_.value not in wanted]
     channel.is_enabled = request.form.get("enabled") == "yes"
+    if not channel.is_enabled:
+        _end_trouble(channel)
     _audit("channel_changed", f"channel:{channel.id}", is_enabled=channel.is_enabled)
     db.session.commit()
     flash(_("Saved."), "success")
@@ -98,6 +102,7 @@ def confirm_removal(chat_channel_id: int) -> ResponseReturnValue:
 @admins_only
 def remove(chat_channel_id: int) -> ResponseReturnValue:
     channel = find_or_404(ChatChannel, chat_channel_id)
+    _end_trouble(channel)
     db.session.delete(channel)
     _audit("channel_removed", f"channel:{chat_channel_id}", kind=channel.kind)
     db.session.commit()
@@ -151,6 +156,12 @@ def _store(name: str, kind: str, address: str) -> ChatChannel:
     db.session.flush()
     _audit("channel_added", f"channel:{channel.id}", kind=kind)
     return channel
+
+
+def _end_trouble(channel: ChatChannel) -> None:
+    """Nobody has to be told any more that it fails."""
+    [subject] = subjects_of(None, channel.id)
+    close_told(db.session(), [NotificationType.CHANNEL_FAILED], subject, now=clock.now())
 
 
 def _audit(action: str, subject: str, **data: object) -> None:

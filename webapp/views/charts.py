@@ -19,6 +19,7 @@ ORIGIN_COLOURS = {
     Origin.ADMIN: "green",
     Origin.API: "orange",
     Origin.CALCOM: "secondary",
+    Origin.SYSTEM: "yellow",
 }
 
 
@@ -45,7 +46,9 @@ class Chart:
 
     @property
     def is_empty(self) -> bool:
-        return not any(value for line in self.lines for value in line.values)
+        """Of what is counted, nothing; of a share or a time, none, for 0 % is one."""
+        values = [value for line in self.lines for value in line.values]
+        return all(value is None for value in values) if self.unit else not any(values)
 
     @property
     def json(self) -> str:

@@ -159,6 +159,10 @@ EXPLANATIONS = {
         _l("The mail server could not be reached."),
         _l("Tell your operator; the mail is sent again by itself for a while."),
     ),
+    "SMTP_UNSURE": Explanation(
+        _l("The mail server had the whole mail and did not say whether it took it."),
+        _l("Look whether it arrived; after a second try it is not sent again. Tell your operator."),
+    ),
     "CHAT_ADDRESS": Explanation(
         _l("The address of the chat channel cannot be used."),
         _l("Make a new address in the chat service and enter it under Settings, Notifications."),

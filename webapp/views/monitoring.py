@@ -15,7 +15,7 @@ from webapp.extensions import db
 from webapp.insight.monitoring import WINDOWS, Report, read_report
 from webapp.insight.waiting import review_queue, waiting_work
 from webapp.insight.workers import count_living, living_workers
-from webapp.jobs.queues import enqueue_run
+from webapp.jobs.queues import enqueue_run, hand_over
 from webapp.jobs.schedule import TASKS, slot_bounds
 from webapp.jobs.traffic import read_traffic
 from webapp.models.company import Company
@@ -109,9 +109,10 @@ def run(check: str) -> ResponseReturnValue:
     company_id = require_person().company_id
     if check in SCOPES:
         _start(company_id, SCOPES[check])
-    else:
-        TASKS[check].hand_over(company_id, company_id)
+    elif hand_over(check, company_id, company_id):
         flash(_("Started."), "success")
+    else:
+        flash(_("It could not be started: the workers' queue does not answer."), "error")
     return htmx.see_other(url_for(".show"))
 
 

@@ -1,6 +1,6 @@
 """The inbox: what the reader was told, unread first, straight to the item."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -12,9 +12,12 @@ from sqlalchemy import ColumnElement, Select, select, update
 
 from webapp import clock
 from webapp.extensions import db
+from webapp.models.appointment import Origin
+from webapp.models.chat_channel import ChatChannel
 from webapp.models.delivery import DeliveryStatus
 from webapp.models.notification import MANY, Notification, NotificationType
 from webapp.models.tenancy import require_company_id
+from webapp.models.user import User
 from webapp.views import htmx
 from webapp.views.access import find_or_404, require_person
 from webapp.views.pages import count_unread, render_page
@@ -70,9 +73,11 @@ def parse_inbox_filters(args: Mapping[str, str]) -> InboxFilters:
 @blueprint.get("")
 def index() -> ResponseReturnValue:
     filters = parse_inbox_filters(request.args)
+    page = cut_page(_fetch(filters), _cursor_of)
     return render_page(
         "notifications/index.html",
-        page=cut_page(_fetch(filters), _cursor_of),
+        page=page,
+        recipients=_recipients(page.rows),
         filters=filters,
         shows=SHOWS,
         types=list(NotificationType),
@@ -99,7 +104,7 @@ def read(notification_id: int) -> ResponseReturnValue:
     if "open" in request.form:
         return htmx.see_other(address_of(item))
     if htmx.is_htmx():
-        return render_template("notifications/_read.html", item=item, unread=count_unread())
+        return _render_one(item)
     return htmx.see_other(_back())
 
 
@@ -110,7 +115,7 @@ def unread(notification_id: int) -> ResponseReturnValue:
     item.read_at = None
     db.session.commit()
     if htmx.is_htmx():
-        return render_template("notifications/_read.html", item=item, unread=count_unread())
+        return _render_one(item)
     return htmx.see_other(_back())
 
 
@@ -168,6 +173,36 @@ def _own() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     )
 
 
+def _render_one(item: Notification) -> str:
+    return render_template(
+        "notifications/_read.html",
+        item=item,
+        recipients=_recipients([item]),
+        unread=count_unread(),
+    )
+
+
+def _recipients(rows: Sequence[Notification]) -> dict[int, str]:
+    """To whom a message could not be sent, by the id of the item that tells it; the mail server's
+    own trouble is nobody's, and a channel may be gone."""
+    failed = [each for each in rows if each.type is NotificationType.CHANNEL_FAILED]
+    return _names(User, "user_id", failed) | _names(ChatChannel, "channel_id", failed)
+
+
+def _names(
+    model: type[User] | type[ChatChannel], parameter: str, items: Sequence[Notification]
+) -> dict[int, str]:
+    wanted = {item.id: item.parameters.get(parameter) for item in items}
+    ids = {each for each in wanted.values() if each is not None}
+    if not ids:
+        return {}
+    query = select(model.id, model.name).where(
+        model.company_id == require_company_id(), model.id.in_(ids)
+    )
+    names: dict[int, str] = {row.id: row.name for row in db.session.execute(query)}
+    return {item_id: names[each] for item_id, each in wanted.items() if each in names}
+
+
 def _find(notification_id: int, *, of_channels: bool = False) -> Notification:
     """The reader's own item; a colleague's is none of theirs, a chat channel's is everybody's."""
     item = find_or_404(Notification, notification_id)
@@ -186,6 +221,8 @@ def address_of(item: Notification) -> str:
     bulk_id = item.parameters.get("bulk_id")
     if bulk_id is not None:
         return url_for("bulk_actions.show", bulk_action_id=bulk_id)
+    if item.subject == MANY and item.type is NotificationType.BOOKING_ADOPTED:
+        return url_for("appointments.index", origin=Origin.CALCOM.value)
     if item.subject == MANY:
         return url_for("reviews.index", type=item.type.value)
     if item.type is NotificationType.CHANNEL_FAILED and require_person().is_admin:

@@ -119,6 +119,10 @@ MAIL_WISHES: dict[MailWish, LazyString] = {
 ADDRESS_REFUSALS: dict[str, LazyString] = {
     "malformed": _l("This is not an address of a service that Lockstep knows."),
     "scheme": _l("This service cannot be used: only chat and text message services can."),
+    "parameter": _l(
+        "This address has a parameter that cannot be used, e.g. a template or a redirect. Leave it"
+        " out."
+    ),
     "private": _l("This address lies in a private network, which your operator does not allow."),
     "unresolvable": _l("The host in this address cannot be found."),
 }
