@@ -55,6 +55,8 @@ class Wish:
     guests: tuple[str, ...]
     sync_key: uuid.UUID
     reason: str | None
+    length_minutes: int | None = None
+    """What to ask for where the event type offers several lengths; None: it has only one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +314,7 @@ def _create(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
         start=wish.starts_at,
         event_type_id=wish.event_type_id,
         attendee=wish.attendee,
+        length_minutes=wish.length_minutes,
         guests=wish.guests,
         metadata={METADATA_KEY: str(wish.sync_key)},
     )

@@ -23,6 +23,7 @@ from webapp.models.intent import Attempt, Intent, IntentStatus
 from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
 from webapp.sync.carry import Known, Wish
+from webapp.sync.drift import length_to_ask_for
 from webapp.sync.intents import lock_appointment
 
 
@@ -214,4 +215,9 @@ def _wish(session: Session, intent: Intent, appointment: Appointment) -> Wish | 
         guests=tuple(appointment.guests),
         sync_key=appointment.sync_key,
         reason=intent.reason,
+        length_minutes=length_to_ask_for(service, _minutes_of(appointment)),
     )
+
+
+def _minutes_of(appointment: Appointment) -> int:
+    return round((appointment.ends_at - appointment.starts_at).total_seconds() / 60)
