@@ -1,15 +1,19 @@
 """A change reaches Cal.com once, whatever happens on the way."""
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 
 from tests.desk import Desk, in_days
 from tests.factories import make_person
 from webapp import clock
+from webapp.application import settings
 from webapp.calcom.errors import Rejected
 from webapp.extensions import db
+from webapp.jobs import push
 from webapp.jobs.connection import TransactionOpenError, open_client
 from webapp.jobs.inline import run_job
 from webapp.models.appointment import AppointmentStatus
@@ -18,6 +22,12 @@ from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
 from webapp.models.user import Role
 from webapp.sync.carry import Carried, carry
+from webapp.sync.push import Claim, claim_intent
+
+KEY_REFUSED = [
+    {"kind": "status", "status": 401, "operation": operation}
+    for operation in ("bookings.create", "me")
+]
 
 
 def test_a_booked_appointment_stands_on_calcom_with_one_mail(desk: Desk) -> None:
@@ -248,11 +258,7 @@ def test_a_refused_key_flags_one_push_lets_the_others_wait_and_heals_by_itself(
     desk: Desk,
 ) -> None:
     admin = make_person(desk.company, Role.ADMIN)
-    refusals = [
-        {"kind": "status", "status": 401, "operation": operation}
-        for operation in ("bookings.create", "me")
-    ]
-    desk.cal.fail(*refusals)
+    desk.cal.fail(*KEY_REFUSED)
     appointments = [desk.book(in_days(2, hour)) for hour in (8, 9, 10)]
 
     desk.work_through(60, step=10)
@@ -269,6 +275,47 @@ def test_a_refused_key_flags_one_push_lets_the_others_wait_and_heals_by_itself(
     assert set(states) == {SyncState.SYNCED}
     assert desk.open_findings() == []
     assert {is_open for _, is_open in desk.inbox(admin.id)} == {False}
+
+
+def test_who_asks_for_a_refused_key_again_is_not_flagged_for_it(desk: Desk) -> None:
+    """Only the push that Cal.com refused itself is; whichever asks `/me` next just waits on."""
+    desk.cal.fail(*KEY_REFUSED)
+    flagged, *others = [desk.book(in_days(2, hour)) for hour in (8, 9, 10)]
+    desk.work()
+
+    for appointment_id in others:
+        clock.advance(timedelta(seconds=settings().reconnect_seconds + 1))
+        run_job("push", desk.company.id, desk.intents(appointment_id)[0].id)
+
+    assert desk.cal.operations().count("me") == len(others)
+    assert desk.open_findings() == [(flagged, "sync_failed", "UNAUTHORIZED")]
+    assert [desk.intents(each)[0].status.value for each in others] == ["waiting"] * len(others)
+
+
+def test_of_two_workers_one_asks_for_a_refused_key_again(desk: Desk, engine: Flask) -> None:
+    desk.cal.fail(*KEY_REFUSED)
+    one, other = [desk.intents(desk.book(in_days(2, hour)))[0].id for hour in (8, 9)]
+    desk.work()
+    clock.advance(timedelta(seconds=settings().reconnect_seconds + 1))
+    claims: list[Claim | None] = []
+
+    def claim(intent_id: int) -> None:
+        claims.append(claim_intent(db.session(), intent_id, now=clock.now(), lease=push._lease()))
+
+    def claim_elsewhere() -> None:
+        with engine.app_context(), as_company(desk.company.id):
+            claim(other)
+            db.session.commit()
+
+    worker = threading.Thread(target=claim_elsewhere)
+    with as_company(desk.company.id):
+        claim(one)
+        worker.start()
+        worker.join(0.3)
+        db.session.commit()
+    worker.join(20)
+
+    assert [each is not None for each in claims] == [True, False]
 
 
 def test_a_dead_workers_intent_waits_while_the_company_is_paused(desk: Desk) -> None:

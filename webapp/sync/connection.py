@@ -30,8 +30,8 @@ def mark_connected(session: Session, *, now: datetime) -> bool:
     return was_broken
 
 
-def mark_disconnected(session: Session, code: str, *, now: datetime) -> None:
-    """Cal.com refuses the key: told once, with the way to fix it."""
+def mark_disconnected(session: Session, code: str, *, now: datetime) -> bool:
+    """Cal.com refuses the key: told once, with the way to fix it. True where that is news."""
     company = session.get_one(Company, require_company_id(), populate_existing=True)
     was_broken = company.connection_state is ConnectionState.BROKEN
     company.connection_state = ConnectionState.BROKEN
@@ -39,6 +39,7 @@ def mark_disconnected(session: Session, code: str, *, now: datetime) -> None:
     company.connection_checked_at = now
     if not was_broken:
         tell(session, NotificationType.CONNECTION_BROKEN, CONNECTION_SUBJECT, now=now, code=code)
+    return not was_broken
 
 
 def needs_asking(session: Session, _now: datetime) -> bool:

@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import CursorResult, and_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -65,7 +65,7 @@ def claim_intent(session: Session, intent_id: int, *, now: datetime, lease: Leas
     if intent is None or appointment is None:
         return None
     company = session.get_one(Company, require_company_id())
-    if company.is_paused or _waits_for_connection(intent, company, now, lease):
+    if company.is_paused or _waits_for_connection(session, intent, company, now, lease):
         return None
     claim = _describe(session, intent, appointment, company, now, lease)
     _take(session, intent, claim, now=now)
@@ -104,7 +104,9 @@ def _due_intent(session: Session, intent_id: int, now: datetime) -> Intent | Non
     )
 
 
-def _waits_for_connection(intent: Intent, company: Company, now: datetime, lease: Lease) -> bool:
+def _waits_for_connection(
+    session: Session, intent: Intent, company: Company, now: datetime, lease: Lease
+) -> bool:
     """While the key is refused one push at a time asks again; the others wait, unspent."""
     if (
         company.calcom_api_key is not None
@@ -113,8 +115,8 @@ def _waits_for_connection(intent: Intent, company: Company, now: datetime, lease
         return False
     checked_at = company.connection_checked_at
     next_check = checked_at and checked_at + timedelta(seconds=lease.reconnect_seconds)
-    if company.calcom_api_key is not None and (next_check is None or next_check <= now):
-        company.connection_checked_at = now
+    is_due = next_check is None or next_check <= now
+    if company.calcom_api_key is not None and is_due and _take_check(session, company, now):
         return False
     latest = now + timedelta(seconds=lease.reconnect_seconds)
     again_at = latest if next_check is None or next_check <= now else next_check
@@ -123,6 +125,21 @@ def _waits_for_connection(intent: Intent, company: Company, now: datetime, lease
     else:
         intent.lease_until = again_at
     return True
+
+
+def _take_check(session: Session, company: Company, now: datetime) -> bool:
+    """Compare-and-swap: of several workers one asks."""
+    result = session.execute(
+        update(Company)
+        .where(
+            Company.id == company.id,
+            Company.connection_checked_at.is_not_distinct_from(company.connection_checked_at),
+        )
+        .values(connection_checked_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type
+    return result.rowcount == 1
 
 
 def _take(session: Session, intent: Intent, claim: Claim, *, now: datetime) -> None:

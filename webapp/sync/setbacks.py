@@ -45,8 +45,10 @@ def after_error(
                 _flag(session, intent, appointment, carried, now)
             return wait(session, intent, decision, now, is_news=is_news)
         case Verdict.DISCONNECT:
-            mark_disconnected(session, decision.code, now=now)
-            _flag(session, intent, appointment, carried, now)
+            has_broken = mark_disconnected(session, decision.code, now=now)
+            if has_broken or carried.operations:
+                # Else it was only the one to ask `/me` again: it waits on like the others.
+                _flag(session, intent, appointment, carried, now)
             return wait(session, intent, decision, now, is_news=is_news)
         case Verdict.RETRY | Verdict.FLAGGED_RETRY:
             intent.attempt_count += 1
