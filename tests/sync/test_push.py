@@ -18,10 +18,12 @@ from webapp.jobs.connection import TransactionOpenError, open_client
 from webapp.jobs.inline import run_job
 from webapp.models.appointment import AppointmentStatus
 from webapp.models.company import Company
+from webapp.models.discrepancy import Resolution
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
 from webapp.models.user import Role
 from webapp.sync.carry import Carried, carry
+from webapp.sync.findings import close_finding
 from webapp.sync.push import Claim, claim_intent
 
 KEY_REFUSED = [
@@ -209,6 +211,59 @@ def test_what_keeps_failing_is_flagged_after_three_retries_and_heals_by_itself(
     assert desk.appointment(appointment_id).calcom_sync_status is SyncState.SYNCED
     assert desk.open_findings() == []
     assert desk.cal.mails() == ["created"]
+
+
+def give_up_a_move(desk: Desk) -> int:
+    """Cal.com is away for longer than a push goes on quietly."""
+    appointment_id = desk.book(in_days(2))
+    desk.work()
+    desk.cal.fail({"kind": "status", "status": 503})
+    desk.move(appointment_id, in_days(4))
+    desk.work_through(30 * 60, step=60)
+    assert desk.intents(appointment_id)[-1].status.value == "failed"
+    desk.cal.heal()
+    return appointment_id
+
+
+def test_what_was_given_up_while_calcom_was_away_goes_on_when_the_breaker_closes(
+    desk: Desk,
+) -> None:
+    admin = make_person(desk.company, Role.ADMIN)
+    appointment_id = give_up_a_move(desk)
+
+    desk.work_through(120, step=30)
+
+    row = desk.appointment(appointment_id)
+    assert row.calcom_sync_status is SyncState.SYNCED
+    assert row.base_starts_at == in_days(4)
+    assert desk.open_findings() == []
+    assert {is_open for _, is_open in desk.inbox(admin.id)} == {False}
+    assert desk.cal.mails().count("rescheduled") == 1
+
+
+def test_a_closing_breaker_leaves_alone_what_a_person_has_settled(desk: Desk) -> None:
+    appointment_id = give_up_a_move(desk)
+    with as_company(desk.company.id):
+        close_finding(db.session(), appointment_id, Resolution.DISMISSED, now=clock.now())
+        db.session.commit()
+
+    desk.work_through(120, step=30)
+
+    assert desk.intents(appointment_id)[-1].status.value == "failed"
+    assert "rescheduled" not in desk.cal.mails()
+
+
+def test_a_closing_breaker_leaves_alone_what_calcom_has_refused(desk: Desk) -> None:
+    refused = desk.book(in_days(6))
+    desk.work()
+    desk.cal.fail({"kind": "status", "status": 422, "operation": "bookings.reschedule"})
+    desk.move(refused, in_days(7))
+    desk.work()
+    give_up_a_move(desk)
+
+    desk.work_through(120, step=30)
+
+    assert desk.open_findings() == [(refused, "sync_failed", "HTTP_422")]
 
 
 def test_a_taken_slot_is_final_at_once(desk: Desk) -> None:
