@@ -18,6 +18,7 @@ from webapp.jobs.connection import TransactionOpenError, open_client
 from webapp.jobs.inline import run_job
 from webapp.models.appointment import AppointmentStatus
 from webapp.models.company import Company
+from webapp.models.customer import Customer
 from webapp.models.discrepancy import Resolution
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
@@ -264,6 +265,47 @@ def test_a_closing_breaker_leaves_alone_what_calcom_has_refused(desk: Desk) -> N
     desk.work_through(120, step=30)
 
     assert desk.open_findings() == [(refused, "sync_failed", "HTTP_422")]
+
+
+def reasons_given(desk: Desk) -> list[str]:
+    return [each["cancellationReason"] for each in desk.cal.bookings()]
+
+
+def test_a_cancellation_pushed_again_keeps_its_reason(desk: Desk) -> None:
+    appointment_id = desk.book(in_days(2))
+    desk.work()
+    desk.cal.fail({"kind": "status", "status": 422, "operation": "bookings.cancel", "times": 1})
+    desk.cancel(appointment_id, reason="The practice is closed")
+    desk.work()
+
+    assert desk.push_again(appointment_id)
+    desk.work()
+
+    assert reasons_given(desk) == ["The practice is closed"]
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("de", "Vom Unternehmen abgesagt"),
+        ("en", "Cancelled by the company"),
+        ("fr", "Cancelled by the company"),
+    ],
+)
+def test_a_cancellation_without_a_reason_says_so_in_the_customers_language(
+    desk: Desk, language: str, expected: str
+) -> None:
+    with as_company(desk.company.id):
+        key = (desk.company.id, desk.company.customer_id)
+        db.session.get_one(Customer, key).language = language
+        db.session.commit()
+    appointment_id = desk.book(in_days(2))
+    desk.work()
+
+    desk.cancel(appointment_id, reason=" ")
+    desk.work()
+
+    assert reasons_given(desk) == [expected]
 
 
 def test_a_taken_slot_is_final_at_once(desk: Desk) -> None:

@@ -39,7 +39,6 @@ from webapp.sync.reconcile import START_TOLERANCE
 METADATA_KEY = "lockstep"
 MAX_HOPS = 20
 MAX_PAGES = 8
-DEFAULT_REASON = "Cancelled by the company"
 LIVE_BOOKINGS = frozenset({BookingStatus.ACCEPTED, BookingStatus.PENDING, BookingStatus.UNKNOWN})
 WRITES = frozenset({"create", "reschedule", "cancel"})
 
@@ -55,6 +54,7 @@ class Wish:
     guests: tuple[str, ...]
     sync_key: uuid.UUID
     reason: str | None
+    """What the customer reads about it; a cancellation needs one (API.md §2)."""
     length_minutes: int | None = None
     """What to ask for where the event type offers several lengths; None: it has only one."""
 
@@ -379,7 +379,7 @@ def _end(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
 
 def _cancel(wish: Wish, uid: str, trip: _Trip) -> Booking:
     try:
-        return trip.cancel(uid, (wish.reason or "").strip() or DEFAULT_REASON)
+        return trip.cancel(uid, wish.reason or "")
     except AlreadyCancelled:
         last = trip.follow(uid)
     except Conflict as conflict:

@@ -26,6 +26,9 @@ from webapp.sync.carry import Known, Wish
 from webapp.sync.drift import length_to_ask_for
 from webapp.sync.intents import lock_appointment
 
+CANCELLED_BY_COMPANY = {"en": "Cancelled by the company", "de": "Vom Unternehmen abgesagt"}
+"""The reason of a cancellation for which none was given, by language: customers read it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
@@ -231,9 +234,17 @@ def _wish(session: Session, intent: Intent, appointment: Appointment) -> Wish | 
         ),
         guests=tuple(appointment.guests),
         sync_key=appointment.sync_key,
-        reason=intent.reason,
+        reason=_reason(intent, appointment, customer),
         length_minutes=length_to_ask_for(service, _minutes_of(appointment)),
     )
+
+
+def _reason(intent: Intent, appointment: Appointment, customer: Customer) -> str | None:
+    """As given; without one a cancellation says the least, in the language of Cal.com's mail."""
+    given = (intent.reason or "").strip()
+    if given or appointment.status is not AppointmentStatus.CANCELLED:
+        return given or None
+    return CANCELLED_BY_COMPANY.get(customer.language[:2].lower(), CANCELLED_BY_COMPANY["en"])
 
 
 def _minutes_of(appointment: Appointment) -> int:
