@@ -14,6 +14,7 @@ from webapp.extensions import db
 from webapp.models.appointment import AppointmentStatus, BookingAlias
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
+from webapp.sandbox.server import RunningSandbox
 from webapp.sync.customers import find_or_make_customer
 
 
@@ -121,6 +122,42 @@ def test_a_cancellation_follows_a_booking_that_was_moved_over_there(desk: Desk) 
 
     assert desk.cal.live_bookings() == []
     assert desk.appointment(appointment_id).calcom_sync_status is SyncState.SYNCED
+
+
+@pytest.mark.parametrize("lag_seconds", [0.0, 3.0])
+def test_moving_back_while_a_move_is_in_doubt_is_not_taken_for_done_by_a_stale_reading(
+    desk: Desk, sandbox: RunningSandbox, lag_seconds: float
+) -> None:
+    """The replica still shows the old booking at its old time, which is what is wished again."""
+    appointment_id = desk.book(in_days(2))
+    desk.work()
+    pass_time(sandbox, 10)
+    desk.cal.fail(
+        {"kind": "reset_after", "operation": "bookings.reschedule", "times": 1},
+        {"kind": "replica_lag", "seconds": lag_seconds, "operation": "bookings"},
+    )
+    desk.move(appointment_id, in_days(4))
+    desk.work()
+
+    desk.move(appointment_id, in_days(2))
+    desk.work()
+    for _ in range(10):
+        pass_time(sandbox, 2)
+        desk.work()
+
+    [live] = desk.cal.live_bookings()
+    assert live["start"].startswith(in_days(2).strftime("%Y-%m-%dT%H:%M"))
+    row = desk.appointment(appointment_id)
+    assert row.calcom_sync_status is SyncState.SYNCED
+    assert row.calcom_v2_booking_id == live["uid"]
+    assert desk.cal.mails() == ["created", "rescheduled", "rescheduled"]
+    assert desk.open_findings() == []
+
+
+def pass_time(sandbox: RunningSandbox, seconds: float) -> None:
+    """At the desk and on Cal.com."""
+    clock.advance(timedelta(seconds=seconds))
+    sandbox.sandbox.clock.advance(seconds)
 
 
 def test_a_company_without_a_key_waits_without_turning_in_circles(desk: Desk) -> None:

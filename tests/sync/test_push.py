@@ -1,23 +1,36 @@
 """A change reaches Cal.com once, whatever happens on the way."""
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 
 from tests.desk import Desk, in_days
 from tests.factories import make_person
 from webapp import clock
+from webapp.application import settings
 from webapp.calcom.errors import Rejected
 from webapp.extensions import db
+from webapp.jobs import push
 from webapp.jobs.connection import TransactionOpenError, open_client
 from webapp.jobs.inline import run_job
 from webapp.models.appointment import AppointmentStatus
 from webapp.models.company import Company
+from webapp.models.customer import Customer
+from webapp.models.discrepancy import Resolution
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
 from webapp.models.user import Role
 from webapp.sync.carry import Carried, carry
+from webapp.sync.findings import close_finding
+from webapp.sync.push import Claim, claim_intent
+
+KEY_REFUSED = [
+    {"kind": "status", "status": 401, "operation": operation}
+    for operation in ("bookings.create", "me")
+]
 
 
 def test_a_booked_appointment_stands_on_calcom_with_one_mail(desk: Desk) -> None:
@@ -201,6 +214,100 @@ def test_what_keeps_failing_is_flagged_after_three_retries_and_heals_by_itself(
     assert desk.cal.mails() == ["created"]
 
 
+def give_up_a_move(desk: Desk) -> int:
+    """Cal.com is away for longer than a push goes on quietly."""
+    appointment_id = desk.book(in_days(2))
+    desk.work()
+    desk.cal.fail({"kind": "status", "status": 503})
+    desk.move(appointment_id, in_days(4))
+    desk.work_through(30 * 60, step=60)
+    assert desk.intents(appointment_id)[-1].status.value == "failed"
+    desk.cal.heal()
+    return appointment_id
+
+
+def test_what_was_given_up_while_calcom_was_away_goes_on_when_the_breaker_closes(
+    desk: Desk,
+) -> None:
+    admin = make_person(desk.company, Role.ADMIN)
+    appointment_id = give_up_a_move(desk)
+
+    desk.work_through(120, step=30)
+
+    row = desk.appointment(appointment_id)
+    assert row.calcom_sync_status is SyncState.SYNCED
+    assert row.base_starts_at == in_days(4)
+    assert desk.open_findings() == []
+    assert {is_open for _, is_open in desk.inbox(admin.id)} == {False}
+    assert desk.cal.mails().count("rescheduled") == 1
+
+
+def test_a_closing_breaker_leaves_alone_what_a_person_has_settled(desk: Desk) -> None:
+    appointment_id = give_up_a_move(desk)
+    with as_company(desk.company.id):
+        close_finding(db.session(), appointment_id, Resolution.DISMISSED, now=clock.now())
+        db.session.commit()
+
+    desk.work_through(120, step=30)
+
+    assert desk.intents(appointment_id)[-1].status.value == "failed"
+    assert "rescheduled" not in desk.cal.mails()
+
+
+def test_a_closing_breaker_leaves_alone_what_calcom_has_refused(desk: Desk) -> None:
+    refused = desk.book(in_days(6))
+    desk.work()
+    desk.cal.fail({"kind": "status", "status": 422, "operation": "bookings.reschedule"})
+    desk.move(refused, in_days(7))
+    desk.work()
+    give_up_a_move(desk)
+
+    desk.work_through(120, step=30)
+
+    assert desk.open_findings() == [(refused, "sync_failed", "HTTP_422")]
+
+
+def reasons_given(desk: Desk) -> list[str]:
+    return [each["cancellationReason"] for each in desk.cal.bookings()]
+
+
+def test_a_cancellation_pushed_again_keeps_its_reason(desk: Desk) -> None:
+    appointment_id = desk.book(in_days(2))
+    desk.work()
+    desk.cal.fail({"kind": "status", "status": 422, "operation": "bookings.cancel", "times": 1})
+    desk.cancel(appointment_id, reason="The practice is closed")
+    desk.work()
+
+    assert desk.push_again(appointment_id)
+    desk.work()
+
+    assert reasons_given(desk) == ["The practice is closed"]
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("de", "Vom Unternehmen abgesagt"),
+        ("en", "Cancelled by the company"),
+        ("fr", "Cancelled by the company"),
+    ],
+)
+def test_a_cancellation_without_a_reason_says_so_in_the_customers_language(
+    desk: Desk, language: str, expected: str
+) -> None:
+    with as_company(desk.company.id):
+        key = (desk.company.id, desk.company.customer_id)
+        db.session.get_one(Customer, key).language = language
+        db.session.commit()
+    appointment_id = desk.book(in_days(2))
+    desk.work()
+
+    desk.cancel(appointment_id, reason=" ")
+    desk.work()
+
+    assert reasons_given(desk) == [expected]
+
+
 def test_a_taken_slot_is_final_at_once(desk: Desk) -> None:
     desk.book(in_days(2))
     desk.work()
@@ -248,11 +355,7 @@ def test_a_refused_key_flags_one_push_lets_the_others_wait_and_heals_by_itself(
     desk: Desk,
 ) -> None:
     admin = make_person(desk.company, Role.ADMIN)
-    refusals = [
-        {"kind": "status", "status": 401, "operation": operation}
-        for operation in ("bookings.create", "me")
-    ]
-    desk.cal.fail(*refusals)
+    desk.cal.fail(*KEY_REFUSED)
     appointments = [desk.book(in_days(2, hour)) for hour in (8, 9, 10)]
 
     desk.work_through(60, step=10)
@@ -269,6 +372,47 @@ def test_a_refused_key_flags_one_push_lets_the_others_wait_and_heals_by_itself(
     assert set(states) == {SyncState.SYNCED}
     assert desk.open_findings() == []
     assert {is_open for _, is_open in desk.inbox(admin.id)} == {False}
+
+
+def test_who_asks_for_a_refused_key_again_is_not_flagged_for_it(desk: Desk) -> None:
+    """Only the push that Cal.com refused itself is; whichever asks `/me` next just waits on."""
+    desk.cal.fail(*KEY_REFUSED)
+    flagged, *others = [desk.book(in_days(2, hour)) for hour in (8, 9, 10)]
+    desk.work()
+
+    for appointment_id in others:
+        clock.advance(timedelta(seconds=settings().reconnect_seconds + 1))
+        run_job("push", desk.company.id, desk.intents(appointment_id)[0].id)
+
+    assert desk.cal.operations().count("me") == len(others)
+    assert desk.open_findings() == [(flagged, "sync_failed", "UNAUTHORIZED")]
+    assert [desk.intents(each)[0].status.value for each in others] == ["waiting"] * len(others)
+
+
+def test_of_two_workers_one_asks_for_a_refused_key_again(desk: Desk, engine: Flask) -> None:
+    desk.cal.fail(*KEY_REFUSED)
+    one, other = [desk.intents(desk.book(in_days(2, hour)))[0].id for hour in (8, 9)]
+    desk.work()
+    clock.advance(timedelta(seconds=settings().reconnect_seconds + 1))
+    claims: list[Claim | None] = []
+
+    def claim(intent_id: int) -> None:
+        claims.append(claim_intent(db.session(), intent_id, now=clock.now(), lease=push._lease()))
+
+    def claim_elsewhere() -> None:
+        with engine.app_context(), as_company(desk.company.id):
+            claim(other)
+            db.session.commit()
+
+    worker = threading.Thread(target=claim_elsewhere)
+    with as_company(desk.company.id):
+        claim(one)
+        worker.start()
+        worker.join(0.3)
+        db.session.commit()
+    worker.join(20)
+
+    assert [each is not None for each in claims] == [True, False]
 
 
 def test_a_dead_workers_intent_waits_while_the_company_is_paused(desk: Desk) -> None:

@@ -24,6 +24,7 @@ CODES = (
     "UNAUTHORIZED",
     "HTTP_409",
     "SLOT_UNAVAILABLE",
+    "SLOT_LEAVING",
     "HTTP_400",
     "HTTP_401",
     "HTTP_403",

@@ -26,7 +26,9 @@ MAILING = frozenset({Action.PUSH_AGAIN, Action.KEEP_OURS, Action.CANCEL_REMOTE})
 
 NEEDS_REASON = frozenset({Action.CANCEL_REMOTE, Action.DISMISS})
 
-BY_ITSELF_LATER = frozenset({"TIMEOUT", "CONNECTION", "RATE_LIMITED", "CIRCUIT_OPEN"})
+BY_ITSELF_LATER = frozenset(
+    {"TIMEOUT", "CONNECTION", "RATE_LIMITED", "CIRCUIT_OPEN", "SLOT_LEAVING"}
+)
 """Codes that say nothing of the appointment: trying again may do."""
 
 NEEDS_A_CHANGE = frozenset(

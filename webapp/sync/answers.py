@@ -18,14 +18,17 @@ from webapp.calcom.errors import (
 NO_EVENT_TYPE = "NO_EVENT_TYPE"
 LISTING_LAGS = "LISTING_LAGS"
 """Nothing is wrong: what an earlier try may have made can't be seen yet."""
+SLOT_LEAVING = "SLOT_LEAVING"
+"""The time is taken by another of ours, whose cancellation or move is on its way."""
 
 
 class Verdict(StrEnum):
-    """RETRY uses up an attempt, WAIT does not; FLAGGED_RETRY goes on quietly behind the flag."""
+    """RETRY uses up an attempt, WAIT does not; the FLAGGED_ ones go on quietly behind the flag."""
 
     RETRY = "retry"
     FLAGGED_RETRY = "flagged_retry"
     WAIT = "wait"
+    FLAGGED_WAIT = "flagged_wait"
     DISCONNECT = "disconnect"
     FINAL = "final"
 

@@ -39,7 +39,6 @@ from webapp.sync.reconcile import START_TOLERANCE
 METADATA_KEY = "lockstep"
 MAX_HOPS = 20
 MAX_PAGES = 8
-DEFAULT_REASON = "Cancelled by the company"
 LIVE_BOOKINGS = frozenset({BookingStatus.ACCEPTED, BookingStatus.PENDING, BookingStatus.UNKNOWN})
 WRITES = frozenset({"create", "reschedule", "cancel"})
 
@@ -55,6 +54,9 @@ class Wish:
     guests: tuple[str, ...]
     sync_key: uuid.UUID
     reason: str | None
+    """What the customer reads about it; a cancellation needs one (API.md §2)."""
+    length_minutes: int | None = None
+    """What to ask for where the event type offers several lengths; None: it has only one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +254,7 @@ def _keep(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
         return _keep_learnt(wish, known, learnt, trip)
     remote = _look(wish, known, trip)
     if remote is not None:
-        return _bring_to_time(wish, remote, trip)
+        return _bring_unless_stale(wish, known, remote, trip)
     if known.uid is not None and not known.must_look:
         if known.starts_at == wish.starts_at:
             return _bring_to_time(wish, trip.follow(known.uid), trip)
@@ -279,14 +281,14 @@ def _look_at_learnt(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
     return None
 
 
-def _keep_learnt(wish: Wish, known: Known, booking: Booking, trip: _Trip) -> Booking:
+def _keep_learnt(wish: Wish, known: Known, booking: Booking, trip: _Trip) -> Booking | None:
     """What somebody did to it over there meanwhile is left alone: settling it is a person's."""
     stands_as_sent = any(
         abs(booking.start - start) < START_TOLERANCE for start in known.sent_starts
     )
     if booking.status in LIVE_BOOKINGS and not stands_as_sent:
         return booking
-    return _bring_to_time(wish, booking, trip)
+    return _bring_unless_stale(wish, known, booking, trip)
 
 
 def _look(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
@@ -295,6 +297,20 @@ def _look(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
     if known.uid is not None:
         return _follow_known(known, trip)
     return trip.find(wish, [*known.sent_starts, wish.starts_at])
+
+
+def _bring_unless_stale(wish: Wish, known: Known, remote: Booking, trip: _Trip) -> Booking | None:
+    """Where it stands as wished, but a move in doubt asked for another time: a replica would show
+    the same although that move took effect (API.md §2)."""
+    stands_as_wished = abs(remote.start - wish.starts_at) < START_TOLERANCE
+    is_before_the_move = known.uid in (None, remote.uid)
+    asked_otherwise = any(
+        abs(start - remote.start) >= START_TOLERANCE for start in known.sent_starts
+    )
+    if known.may_lag and stands_as_wished and is_before_the_move and asked_otherwise:
+        trip.result.must_wait_for_listing = True
+        return None
+    return _bring_to_time(wish, remote, trip)
 
 
 def _follow_known(known: Known, trip: _Trip) -> Booking:
@@ -312,6 +328,7 @@ def _create(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
         start=wish.starts_at,
         event_type_id=wish.event_type_id,
         attendee=wish.attendee,
+        length_minutes=wish.length_minutes,
         guests=wish.guests,
         metadata={METADATA_KEY: str(wish.sync_key)},
     )
@@ -362,7 +379,7 @@ def _end(wish: Wish, known: Known, trip: _Trip) -> Booking | None:
 
 def _cancel(wish: Wish, uid: str, trip: _Trip) -> Booking:
     try:
-        return trip.cancel(uid, (wish.reason or "").strip() or DEFAULT_REASON)
+        return trip.cancel(uid, wish.reason or "")
     except AlreadyCancelled:
         last = trip.follow(uid)
     except Conflict as conflict:

@@ -74,6 +74,17 @@ def deviations(service: Service, theirs: EventType) -> list[Deviation]:
     return [each for each in found if each is not None]
 
 
+def length_to_ask_for(service: Service, minutes: int) -> int | None:
+    """What a create has to say of its length: `minutes` where the booker chooses among lengths and
+    this is one of them, else nothing, for Cal.com refuses it with 400 (API.md §2)."""
+    if service.event_type_state is not EventTypeState.PRESENT or not service.event_type_seen:
+        return None
+    seen = recall(service.event_type_seen)
+    if seen.id != service.calcom_event_type_id or minutes not in seen.lengths_minutes:
+        return None
+    return minutes
+
+
 def is_bindable(kept: Mapping[str, Any] | None) -> bool:
     """Whether appointments can be booked as it: seated and recurring event types can't (S4.2)."""
     return not kept or not (kept.get("is_seated") or kept.get("is_recurring"))

@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import CursorResult, and_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -23,7 +23,11 @@ from webapp.models.intent import Attempt, Intent, IntentStatus
 from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
 from webapp.sync.carry import Known, Wish
+from webapp.sync.drift import length_to_ask_for
 from webapp.sync.intents import lock_appointment
+
+CANCELLED_BY_COMPANY = {"en": "Cancelled by the company", "de": "Vom Unternehmen abgesagt"}
+"""The reason of a cancellation for which none was given, by language: customers read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,7 @@ def claim_intent(session: Session, intent_id: int, *, now: datetime, lease: Leas
     if intent is None or appointment is None:
         return None
     company = session.get_one(Company, require_company_id())
-    if company.is_paused or _waits_for_connection(intent, company, now, lease):
+    if company.is_paused or _waits_for_connection(session, intent, company, now, lease):
         return None
     claim = _describe(session, intent, appointment, company, now, lease)
     _take(session, intent, claim, now=now)
@@ -103,7 +107,9 @@ def _due_intent(session: Session, intent_id: int, now: datetime) -> Intent | Non
     )
 
 
-def _waits_for_connection(intent: Intent, company: Company, now: datetime, lease: Lease) -> bool:
+def _waits_for_connection(
+    session: Session, intent: Intent, company: Company, now: datetime, lease: Lease
+) -> bool:
     """While the key is refused one push at a time asks again; the others wait, unspent."""
     if (
         company.calcom_api_key is not None
@@ -112,8 +118,8 @@ def _waits_for_connection(intent: Intent, company: Company, now: datetime, lease
         return False
     checked_at = company.connection_checked_at
     next_check = checked_at and checked_at + timedelta(seconds=lease.reconnect_seconds)
-    if company.calcom_api_key is not None and (next_check is None or next_check <= now):
-        company.connection_checked_at = now
+    is_due = next_check is None or next_check <= now
+    if company.calcom_api_key is not None and is_due and _take_check(session, company, now):
         return False
     latest = now + timedelta(seconds=lease.reconnect_seconds)
     again_at = latest if next_check is None or next_check <= now else next_check
@@ -122,6 +128,21 @@ def _waits_for_connection(intent: Intent, company: Company, now: datetime, lease
     else:
         intent.lease_until = again_at
     return True
+
+
+def _take_check(session: Session, company: Company, now: datetime) -> bool:
+    """Compare-and-swap: of several workers one asks."""
+    result = session.execute(
+        update(Company)
+        .where(
+            Company.id == company.id,
+            Company.connection_checked_at.is_not_distinct_from(company.connection_checked_at),
+        )
+        .values(connection_checked_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type
+    return result.rowcount == 1
 
 
 def _take(session: Session, intent: Intent, claim: Claim, *, now: datetime) -> None:
@@ -213,5 +234,18 @@ def _wish(session: Session, intent: Intent, appointment: Appointment) -> Wish | 
         ),
         guests=tuple(appointment.guests),
         sync_key=appointment.sync_key,
-        reason=intent.reason,
+        reason=_reason(intent, appointment, customer),
+        length_minutes=length_to_ask_for(service, _minutes_of(appointment)),
     )
+
+
+def _reason(intent: Intent, appointment: Appointment, customer: Customer) -> str | None:
+    """As given; without one a cancellation says the least, in the language of Cal.com's mail."""
+    given = (intent.reason or "").strip()
+    if given or appointment.status is not AppointmentStatus.CANCELLED:
+        return given or None
+    return CANCELLED_BY_COMPANY.get(customer.language[:2].lower(), CANCELLED_BY_COMPANY["en"])
+
+
+def _minutes_of(appointment: Appointment) -> int:
+    return round((appointment.ends_at - appointment.starts_at).total_seconds() / 60)

@@ -85,6 +85,7 @@ def push_again(
         origin=Origin.ADMIN,
         now=now,
         user_id=user_id,
+        reason=None if locked.is_live else locked.cancellation_reason,
         look_first=True,
     )
     return Change(locked.id, intent_id)

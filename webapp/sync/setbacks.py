@@ -5,19 +5,20 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from webapp.calcom.errors import NotFound, ProtocolError
+from webapp.calcom.errors import CalcomError, Conflict, NotFound, ProtocolError, SlotUnavailable
 from webapp.models.appointment import Appointment
 from webapp.models.company import Company
 from webapp.models.discrepancy import DiscrepancyType, drop_ask
 from webapp.models.history import EventKind, record_event
 from webapp.models.intent import Intent, IntentStatus
 from webapp.models.tenancy import require_company_id
-from webapp.sync.answers import Decision, Pauses, Verdict, decide
+from webapp.sync.answers import SLOT_LEAVING, Decision, Pauses, Verdict, decide
 from webapp.sync.carry import CancelledThere, Carried
 from webapp.sync.connection import mark_disconnected
 from webapp.sync.findings import Finding, raise_finding
 from webapp.sync.flight import Settled, finish, leave_flight
 from webapp.sync.intents import inherit_doubt, waiting_intent
+from webapp.sync.leaving import pause_until_free, who_leaves
 
 JITTER = 0.2
 
@@ -32,18 +33,22 @@ def after_error(
     pauses: Pauses,
 ) -> Settled:
     assert carried.error is not None  # noqa: S101 - narrows the type
-    decision = decide(
+    decision = _wait_for_leaving(session, appointment, carried.error, now) or decide(
         carried.error, intent.attempt_count + 1, pauses, key_works=carried.has_proved_key
     )
     is_news = intent.error_code != decision.code
     carried.error.code = intent.error_code = decision.code
     intent.error_message = carried.error.detail or None
     match decision.verdict:
-        case Verdict.WAIT:
+        case Verdict.WAIT | Verdict.FLAGGED_WAIT:
+            if decision.verdict is Verdict.FLAGGED_WAIT:
+                _flag(session, intent, appointment, carried, now)
             return wait(session, intent, decision, now, is_news=is_news)
         case Verdict.DISCONNECT:
-            mark_disconnected(session, decision.code, now=now)
-            _flag(session, intent, appointment, carried, now)
+            has_broken = mark_disconnected(session, decision.code, now=now)
+            if has_broken or carried.operations:
+                # Else it was only the one to ask `/me` again: it waits on like the others.
+                _flag(session, intent, appointment, carried, now)
             return wait(session, intent, decision, now, is_news=is_news)
         case Verdict.RETRY | Verdict.FLAGGED_RETRY:
             intent.attempt_count += 1
@@ -54,6 +59,24 @@ def after_error(
         company = session.get_one(Company, require_company_id())
         company.connection_error_code = carried.error.code
     return give_up(session, intent, appointment, carried, now)
+
+
+def _wait_for_leaving(
+    session: Session, appointment: Appointment, error: CalcomError, now: datetime
+) -> Decision | None:
+    """A time that another of ours is about to leave is refused only for now (API.md §5: Cal.com
+    awaits its webhooks before a cancelled row changes).
+
+    Where that change is flagged and goes on quietly, so is this one: it is as late.
+    """
+    if not isinstance(error, (SlotUnavailable, Conflict)) or not appointment.is_live:
+        return None
+    leaving = who_leaves(session, appointment)
+    if not leaving:
+        return None
+    is_flagged = any(each.is_flagged for each in leaving)
+    verdict = Verdict.FLAGGED_WAIT if is_flagged else Verdict.WAIT
+    return Decision(verdict, SLOT_LEAVING, pause_until_free(leaving, now))
 
 
 def give_up(

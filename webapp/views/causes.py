@@ -28,6 +28,10 @@ CAUSES: dict[str, LazyString] = {
     "SLOT_UNAVAILABLE": _l(
         "Working hours, minimum notice, buffers or another calendar that Cal.com looks at."
     ),
+    "SLOT_LEAVING": _l(
+        "Two changes were made shortly after each other, and the one that makes room is not through"
+        " yet."
+    ),
     "HTTP_400": _l(
         "The event type asks for something that is missing here, or a question of it was added or"
         " made compulsory lately."

@@ -72,6 +72,16 @@ EXPLANATIONS = {
         ),
         _CHANGE_THE_TIME,
     ),
+    "SLOT_LEAVING": Explanation(
+        _l(
+            "The time is still taken on Cal.com by another of your appointments, whose cancellation"
+            " or move is on its way there."
+        ),
+        _l(
+            "Nothing to do: it goes on by itself as soon as the time is free. If it stays, look at"
+            " the other appointment, which is flagged too."
+        ),
+    ),
     "HTTP_400": Explanation(
         _l("Cal.com refused the change: it does not accept something in it."),
         _l(
