@@ -338,3 +338,17 @@ def test_a_missing_one_that_is_there_at_the_second_look_is_never_flagged(desk: D
     assert done.missing_count == 1
     assert (orphans(desk), desk.open_findings()) == (0, [])
     assert desk.appointment(pair.id).calcom_sync_status is SyncState.SYNCED
+
+
+def test_what_is_known_to_be_missing_brakes_no_later_run(desk: Desk) -> None:
+    for pair in fill_calendar(desk.company, desk.cal, 12):
+        desk.cal.vanish(pair.uid)
+    run(desk)
+    assert settle(desk, flag_them).flagged_count == 12
+
+    clock.advance(timedelta(hours=6))
+    later = run(desk, RunScope.SCHEDULED)
+
+    assert (later.status.value, later.flagged_count) == ("done", 0)
+    assert incidents(desk) == [("theirs_empty", "flagged")]
+    assert orphans(desk) == 12

@@ -20,7 +20,7 @@ from webapp.sync.findings import Raised, raise_findings
 from webapp.sync.healing import create_again
 from webapp.sync.judge import absence_of
 from webapp.sync.runs import RunFacts
-from webapp.sync.sightings import count_sightings, sighted
+from webapp.sync.sightings import sighted
 from webapp.sync.verify import Patience
 from webapp.sync.writing import codes_of_failed_pushes, lock_appointments
 
@@ -67,10 +67,11 @@ def count_active(session: Session, since: datetime) -> int:
 def alarm_after_listing(
     session: Session, run: RunFacts, brake: Brake, *, most_looks: int
 ) -> Alarm | None:
-    """Whether the listing itself is past belief: empty, or more is unseen than a run looks at."""
+    """Whether the listing itself is past belief: empty, or more is unseen than a run looks at. What
+    is known to be missing doesn't count: a person has looked at it, or is to."""
     if run.is_trusted or run.window_from is None:
         return None
-    unseen = count_sightings(session, run.id, SightingKind.UNSEEN)
+    unseen = _count_newly(session, run.id, SightingKind.UNSEEN)
     active = count_active(session, run.window_from)
     figures = {"unseen": unseen, "active": active, "threshold": brake.most(active)}
     if run.listed_count == 0 and unseen > brake.least:
@@ -84,7 +85,7 @@ def alarm_at_missing(session: Session, run: RunFacts, brake: Brake) -> Alarm | N
     """Whether more would newly be flagged as missing than can be believed."""
     if run.is_trusted or run.window_from is None:
         return None
-    missing = _count_newly_missing(session, run.id)
+    missing = _count_newly(session, run.id, SightingKind.MISSING)
     if missing <= brake.least:
         return None
     active = count_active(session, run.window_from)
@@ -188,7 +189,8 @@ def _was_written_lately(row: Appointment, now: datetime, patience: Patience) -> 
     return written is not None and now < written + timedelta(seconds=patience.grace)
 
 
-def _count_newly_missing(session: Session, run_id: int) -> int:
+def _count_newly(session: Session, run_id: int, kind: SightingKind) -> int:
+    """How many of those noted so aren't flagged as missing already."""
     return (
         session.scalar(
             select(func.count())
@@ -201,7 +203,7 @@ def _count_newly_missing(session: Session, run_id: int) -> int:
             .where(
                 RunSighting.company_id == require_company_id(),
                 RunSighting.run_id == run_id,
-                RunSighting.kind == SightingKind.MISSING,
+                RunSighting.kind == kind,
                 Appointment.calcom_sync_status != SyncState.ORPHANED_LOCAL,
                 Appointment.status != AppointmentStatus.CANCELLED,
             )
