@@ -19,7 +19,7 @@ from webapp.calcom.payloads import Booking, BookingStatus
 from webapp.models.appointment import Appointment, Origin
 from webapp.models.company import Company, UnclaimedPolicy
 from webapp.models.crossing import is_uid_claimed_elsewhere
-from webapp.models.discrepancy import DiscrepancyType
+from webapp.models.discrepancy import DiscrepancyType, drop_ask, open_discrepancy
 from webapp.models.history import EventKind, record_event
 from webapp.models.notification import NotificationType
 from webapp.models.sync_state import SyncState
@@ -156,14 +156,29 @@ def is_adopting(session: Session) -> bool:
     return company.unclaimed_policy is UnclaimedPolicy.ADOPT
 
 
+def is_unclaimed(session: Session, appointment: Appointment) -> bool:
+    """Whether the (locked) row is no more than a booking over there; also while a person's look at
+    it is under way."""
+    if appointment.calcom_sync_status is not SyncState.VERIFICATION_PENDING:
+        return appointment.calcom_sync_status is SyncState.ORPHANED_CALCOM
+    found = open_discrepancy(session, appointment.id)
+    return found is not None and found.type is DiscrepancyType.ORPHANED_CALCOM
+
+
+def leave_unclaimed(session: Session, appointment: Appointment) -> None:
+    """A look has settled nothing: it stays what it is, and what a person asked for is answered."""
+    drop_ask(session, appointment.id)
+    appointment.calcom_sync_status = SyncState.ORPHANED_CALCOM
+    appointment.next_verification_at = None
+
+
 def follow_unclaimed(appointment: Appointment, booking: Booking) -> bool:
     """Keep the (locked) row of an orphan of Cal.com's like its booking. True where the booking was
     cancelled: then neither side has anything, and nobody needs to settle it."""
-    if appointment.calcom_sync_status is not SyncState.ORPHANED_CALCOM:
-        return False
     if appointment.base_remote_updated_at == booking.updated_at:
         return False
     follow_booking(appointment, booking)
+    appointment.calcom_v2_booking_id = booking.uid
     appointment.base_remote_updated_at = booking.updated_at
     return booking.status in (BookingStatus.CANCELLED, BookingStatus.REJECTED)
 
