@@ -49,7 +49,8 @@ def record_verification(
     if seen.error is not None:
         return _on_error(session, appointment, seen.error, now, patience)
     appointment.verification_error_streak = 0
-    mark_connected(session, now=now)
+    if seen.has_proved_key:
+        mark_connected(session, now=now)
     if seen.booking is None:
         return _on_absence(session, appointment, look, now, patience)
     try:
