@@ -1,21 +1,25 @@
 """What was found only on Cal.com stays flagged until a person says what it is."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from tests.desk import Desk, in_days
 from tests.factories import make_person
+from tests.filled import fill_calendar
 from tests.sync.test_runs import run
 from webapp import clock
 from webapp.extensions import db
 from webapp.models.appointment import AppointmentStatus
+from webapp.models.company import UnclaimedPolicy
 from webapp.models.discrepancy import Action, Discrepancy
 from webapp.models.run import RunScope
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
 from webapp.models.user import Role
+from webapp.sync.carry import METADATA_KEY
 from webapp.sync.settlement import settle_finding
 
 
@@ -135,3 +139,43 @@ def test_it_closes_by_itself_where_its_booking_is_cancelled_and_no_webhook_tells
     row = desk.appointment(found)
     assert (row.status, row.calcom_sync_status) == (AppointmentStatus.CANCELLED, SyncState.SYNCED)
     assert desk.open_findings() == []
+
+
+def book_a_second(desk: Desk, **more: Any) -> int:
+    """A booking with the key of an appointment that has one; returns that appointment."""
+    [pair] = fill_calendar(desk.company, desk.cal, 1)
+    desk.cal.book(
+        eventTypeId=desk.company.event_type_id,
+        start=in_days(30).isoformat(),
+        metadata={METADATA_KEY: str(desk.appointment(pair.id).sync_key)},
+        **more,
+    )
+    return pair.id
+
+
+@pytest.mark.usefixtures("door")
+def test_a_second_booking_for_an_appointment_is_found_whose_webhook_came(desk: Desk) -> None:
+    first = book_a_second(desk)
+    desk.settle()
+    desk.work_through(60, step=10)
+    clock.advance(timedelta(minutes=10))
+
+    done = run(desk, RunScope.DELTA)
+
+    [_, second] = desk.appointments()
+    assert (done.only_there_count, done.flagged_count) == (1, 1)
+    assert is_flagged(desk, second)
+    assert desk.evidence(second)["second_of"] == first
+    assert desk.appointment(first).calcom_sync_status is SyncState.SYNCED
+
+
+def test_no_policy_takes_a_second_booking_over(desk: Desk) -> None:
+    desk._write_company(unclaimed_policy=UnclaimedPolicy.ADOPT)
+    book_a_second(desk, silent=True)
+    clock.advance(timedelta(minutes=20))
+
+    run(desk)
+
+    [_, second] = desk.appointments()
+    assert is_flagged(desk, second)
+    assert len(desk.cal.live_bookings()) == 2, "a person has to cancel one"
