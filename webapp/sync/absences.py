@@ -25,8 +25,6 @@ from webapp.sync.verify import Patience
 from webapp.sync.writing import codes_of_failed_pushes, lock_appointments
 
 SAMPLE = 10
-OURS_LOOK_BACK = timedelta(days=90)
-"""A look at changes has no window of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +101,26 @@ def alarm_of_our_side(session: Session, run: RunFacts, brake: Brake) -> Alarm | 
 
 
 def is_ours_suddenly_empty(session: Session, run: RunFacts, brake: Brake) -> bool:
-    """None of our appointments are left although the last complete run compared many. An import
-    begins with nothing, and was asked for."""
+    """None of our appointments are left where the last complete run compared many. An import begins
+    with nothing, and was asked for."""
     if run.is_trusted or run.is_import:
         return False
+    before = _last_complete_run(session)
+    if before is None or before.window_from is None or before.compared_count <= brake.least:
+        return False
+    # Of that run's window: a narrower one may have nothing in it.
     left = select(Appointment.id).where(
         Appointment.company_id == require_company_id(),
-        Appointment.starts_at >= (run.window_from or run.started_at - OURS_LOOK_BACK),
+        Appointment.starts_at >= before.window_from,
         # What a run found only there is no sign of ours.
         Appointment.calcom_sync_status != SyncState.ORPHANED_CALCOM,
     )
-    if session.scalar(left.limit(1)) is not None:
-        return False
-    before = session.scalar(
-        select(Run.compared_count)
+    return session.scalar(left.limit(1)) is None
+
+
+def _last_complete_run(session: Session) -> Run | None:
+    return session.scalar(
+        select(Run)
         .where(
             Run.company_id == require_company_id(),
             Run.status == RunStatus.DONE,
@@ -125,7 +129,6 @@ def is_ours_suddenly_empty(session: Session, run: RunFacts, brake: Brake) -> boo
         .order_by(Run.id.desc())
         .limit(1)
     )
-    return before is not None and before > brake.least
 
 
 def record_absences(
