@@ -32,12 +32,12 @@ APPOINTMENTS = text(
     """
     INSERT INTO appointments (company_id, customer_id, service_id, starts_at, ends_at, status,
         notes, guests, created_at, created_by_origin, calcom_sync_status, sync_attempt_count,
-        sync_verified_at, requires_manual_review, sync_origin, sync_key)
+        verification_error_streak, sync_verified_at, requires_manual_review, sync_origin, sync_key)
     SELECT :company, :customer, :service, now() + i * interval '1 minute',
            now() + i * interval '1 minute' + interval '30 minutes', 'confirmed', '', '[]',
            now() - random() * interval '30 days',
            (ARRAY['retell', 'admin', 'api', 'calcom', 'system'])[1 + i % 5],
-           CASE WHEN i % 40 = 0 THEN 'failed' ELSE 'synced' END, 0, now(), false, 'admin',
+           CASE WHEN i % 40 = 0 THEN 'failed' ELSE 'synced' END, 0, 0, now(), false, 'admin',
            gen_random_uuid()
       FROM generate_series(CAST(:since AS int), CAST(:until AS int)) i
     """

@@ -54,11 +54,12 @@ APPOINTMENTS = text(
                        WHERE company_id = :company AND name LIKE 'Person %')
     INSERT INTO appointments (company_id, customer_id, service_id, starts_at, ends_at, status,
         notes, guests, created_at, created_by_origin, calcom_sync_status, sync_attempt_count,
-        sync_verified_at, requires_manual_review, manual_review_flagged_at, sync_origin, sync_key)
+        verification_error_streak, sync_verified_at, requires_manual_review,
+        manual_review_flagged_at, sync_origin, sync_key)
     SELECT :company, customer.first + i % customer.number, :service, at,
            at + interval '30 minutes', 'confirmed', '', '[]', at - interval '10 days',
            (ARRAY['retell', 'admin', 'api', 'calcom'])[1 + i % 4],
-           CASE WHEN i % 100 = 0 THEN 'failed' ELSE 'synced' END, 0, now(), i % 100 = 0,
+           CASE WHEN i % 100 = 0 THEN 'failed' ELSE 'synced' END, 0, 0, now(), i % 100 = 0,
            CASE WHEN i % 100 = 0 THEN now() END, 'admin', gen_random_uuid()
       FROM generate_series(1, CAST(:number AS int)) i, customer,
            LATERAL (SELECT now() + (i - CAST(:number AS int) * 0.75)

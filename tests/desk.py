@@ -13,7 +13,7 @@ from webapp.extensions import db
 from webapp.jobs import push
 from webapp.jobs.inline import run_job, work_off_due
 from webapp.models.appointment import Appointment, AppointmentStatus, Origin
-from webapp.models.company import Company
+from webapp.models.company import Company, ConnectionState
 from webapp.models.customer import Customer
 from webapp.models.discrepancy import Discrepancy
 from webapp.models.history import HistoryEvent
@@ -117,6 +117,8 @@ class Desk:
             api_key=f"cal_{slug}",
             event_type_id=event_type["id"],
         )
+        # As the connection's test leaves it; else the first push would ask whose key it is.
+        self._write_company(connection_state=ConnectionState.OK)
 
     def book(self, starts_at: datetime | None = None) -> int:
         with as_company(self.company.id):

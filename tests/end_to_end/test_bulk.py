@@ -57,11 +57,11 @@ def make_appointments(demo: RunningDemo) -> None:
            made AS (
              INSERT INTO appointments (company_id, customer_id, service_id, starts_at, ends_at,
                     status, notes, guests, created_at, created_by_origin, calcom_v2_booking_id,
-                    calcom_sync_status, sync_attempt_count, sync_verified_at,
-                    requires_manual_review, sync_origin, base_starts_at, base_ends_at, base_status,
-                    base_uid, sync_key)
+                    calcom_sync_status, sync_attempt_count,
+                    verification_error_streak, sync_verified_at, requires_manual_review,
+                    sync_origin, base_starts_at, base_ends_at, base_status, base_uid, sync_key)
              SELECT 1, customer.id, service.id, at, at + interval '30 minutes', 'confirmed', '',
-                    '[]', now() - interval '1 day', 'admin', uid, 'synced', 0,
+                    '[]', now() - interval '1 day', 'admin', uid, 'synced', 0, 0,
                     now() - interval '1 day', false, 'admin', at, at + interval '30 minutes',
                     'confirmed', uid, gen_random_uuid()
                FROM customer, service, generate_series(0, %s - 1) i,

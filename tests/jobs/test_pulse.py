@@ -15,8 +15,10 @@ from webapp.extensions import db
 from webapp.jobs import pulse
 from webapp.jobs.queues import (
     PEOPLE,
+    VERIFICATION,
     connect_for_web,
     enqueue_push,
+    enqueue_verification,
     hand_over,
     queue,
     waiting_job_ids,
@@ -129,6 +131,25 @@ def test_a_paused_companys_pushes_wait(desk: Desk, redis: Redis) -> None:
     assert pulse.beat(redis) == 0
     desk.work()
     assert desk.cal.bookings() == []
+
+
+def test_verifications_nobody_waits_for_queue_behind_people(desk: Desk, redis: Redis) -> None:
+    quiet, asked = desk.book(in_days(2)), desk.book(in_days(3))
+    desk.work()
+    with as_company(desk.company.id):
+        desk._row(quiet).next_verification_at = clock.now()
+        db.session.commit()
+    desk.ask_to_verify(asked)
+
+    assert pulse.beat(redis) == 2
+    assert pulse.beat(redis) == 0
+
+    people, others = queue(PEOPLE, redis), queue(VERIFICATION, redis)
+    assert [job.args[1] for job in people.jobs] == [asked]
+    assert [job.args[1] for job in others.jobs] == [quiet]
+    desk.ask_to_verify(quiet)
+    enqueue_verification(desk.company.id, quiet)
+    assert [job.args[1] for job in people.jobs] == [asked, quiet], "a click needn't wait there"
 
 
 def test_only_one_process_leads_and_another_takes_over(engine: Flask) -> None:

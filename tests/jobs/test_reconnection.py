@@ -15,7 +15,7 @@ from webapp.extensions import db
 from webapp.jobs import schedule
 from webapp.jobs.inline import run_job
 from webapp.jobs.queues import NAMES, queue
-from webapp.models.company import Company
+from webapp.models.company import Company, ConnectionState
 from webapp.models.notification import Notification
 from webapp.models.sync_state import SyncState
 from webapp.models.tenancy import as_company
@@ -161,3 +161,29 @@ def test_one_change_that_is_not_allowed_does_not_hold_up_the_others(desk: Desk) 
     free = desk.book(in_days(3))
     desk.work()
     assert desk.appointment(free).calcom_sync_status is SyncState.SYNCED
+
+
+def test_a_booking_that_is_read_without_a_key_says_nothing_of_it(desk: Desk, redis: Redis) -> None:
+    admin = make_person(desk.company, Role.ADMIN)
+    booked = desk.book()
+    desk.work()
+    desk.cal.put("accounts", {"email": desk.cal.account, "key": "cal_another"})
+    desk.run()
+    assert connection(desk) == "broken"
+
+    desk.ask_to_verify(booked)
+    desk.work()
+
+    assert (connection(desk), desk.inbox(admin.id)) == ("broken", [("connection_broken", True)])
+    assert desk.appointment(booked).calcom_sync_status is SyncState.SYNCED, "it could be read"
+
+
+def test_the_first_push_with_a_new_key_asks_whose_it_is(desk: Desk) -> None:
+    desk.cal.put("accounts", {"email": desk.cal.account, "key": "cal_another"})
+    desk._write_company(connection_state=ConnectionState.UNKNOWN)
+    booked = desk.book()
+    desk.work()
+
+    assert connection(desk) == "broken"
+    assert desk.cal.bookings() == [], "though Cal.com would have made it"
+    assert desk.open_findings() == [(booked, "sync_failed", "UNAUTHORIZED")]

@@ -124,6 +124,14 @@ def test_what_is_offered_and_suggested(case: Case) -> None:
     assert tuple(ending) == case.ends
 
 
+def test_of_two_bookings_for_one_appointment_the_second_is_to_be_cancelled() -> None:
+    case = next(each for each in CASES if each.name == "only there")
+    finding, appointment = rows_of(case)
+    finding.evidence = {"second_of": 7}
+    assert actions_for(finding, appointment, NOW) == case.offered
+    assert suggest(finding, appointment, NOW) is CANCEL
+
+
 def test_nothing_is_offered_for_what_is_settled() -> None:
     finding, appointment = rows_of(CASES[0])
     finding.resolved_at = NOW

@@ -338,3 +338,55 @@ def test_a_missing_one_that_is_there_at_the_second_look_is_never_flagged(desk: D
     assert done.missing_count == 1
     assert (orphans(desk), desk.open_findings()) == (0, [])
     assert desk.appointment(pair.id).calcom_sync_status is SyncState.SYNCED
+
+
+def test_what_is_known_to_be_missing_brakes_no_later_run(desk: Desk) -> None:
+    for pair in fill_calendar(desk.company, desk.cal, 12):
+        desk.cal.vanish(pair.uid)
+    run(desk)
+    assert settle(desk, flag_them).flagged_count == 12
+
+    clock.advance(timedelta(hours=6))
+    later = run(desk, RunScope.SCHEDULED)
+
+    assert (later.status.value, later.flagged_count) == ("done", 0)
+    assert incidents(desk) == [("theirs_empty", "flagged")]
+    assert orphans(desk) == 12
+
+
+def test_a_window_in_which_nothing_is_booked_is_no_side_suddenly_empty(desk: Desk) -> None:
+    """Closed for five weeks, as every summer."""
+    fill_calendar(desk.company, desk.cal, 10, first=in_days(-60))
+    assert run(desk).compared_count == 10
+
+    clock.advance(timedelta(hours=6))
+    slot = run(desk, RunScope.SCHEDULED)
+
+    assert (slot.status.value, incidents(desk)) == ("done", [])
+
+
+def test_a_run_that_looks_less_far_back_settles_nothing_by_itself(desk: Desk) -> None:
+    gone = fill_calendar(desk.company, desk.cal, 10, first=in_days(-60))
+    fill_calendar(desk.company, desk.cal, 2)
+    for pair in gone:
+        desk.cal.vanish(pair.uid)
+    assert run(desk).error_code == "VERIFICATION_UNTRUSTED"
+
+    clock.advance(timedelta(hours=6))
+    assert run(desk, RunScope.SCHEDULED).status.value == "done"
+
+    assert incidents(desk) == [("too_many_missing", None)]
+
+
+def test_a_run_with_looks_that_failed_settles_nothing_by_itself(
+    desk: Desk, full: list[Pair]
+) -> None:
+    desk.cal.fail({"kind": "empty_list", "operation": LISTING})
+    run(desk)
+    desk.cal.vanish(full[0].uid)
+    desk.cal.fail({"kind": "status", "status": 503, "operation": "bookings.get"})
+
+    later = run(desk)
+
+    assert (later.status.value, later.error_count) == ("done", 1)
+    assert incidents(desk) == [("theirs_empty", None)]

@@ -12,6 +12,7 @@ from tests.factories import make_person
 from tests.filled import Pair, disturb, fill_calendar, move_there
 from tests.filled import write as write_ours
 from webapp import clock
+from webapp.calcom.errors import RateLimited
 from webapp.extensions import db
 from webapp.jobs import sweep
 from webapp.jobs.inline import run_job
@@ -336,6 +337,38 @@ def test_a_run_that_was_asked_to_stop_ends_before_its_next_page(desk: Desk) -> N
     assert (done.status.value, done.listing_count) == ("stopped", 0)
     with as_company(desk.company.id):
         assert not request_stop(db.session(), run_id, now=clock.now(), user_id=None)
+
+
+def test_a_run_that_waits_for_cal_com_stops_when_it_is_asked_to(desk: Desk) -> None:
+    run_id = begin(desk, RunScope.FULL)
+    desk.cal.fail({"kind": "rate_limited", "reset_seconds": 50, "times": 100})
+    run_job("run", desk.company.id, run_id)
+    assert read(desk, run_id).lease_until > clock.now(), "it waits"
+    with as_company(desk.company.id):
+        assert request_stop(db.session(), run_id, now=clock.now(), user_id=None)
+        db.session.commit()
+
+    desk.work()
+
+    assert read(desk, run_id).status.value == "stopped"
+
+
+def test_one_that_is_asked_to_stop_while_it_calls_in_vain_waits_no_more(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = begin(desk, RunScope.FULL)
+
+    def ask_meanwhile(*_args: object) -> None:
+        request_stop(db.session(), run_id, now=clock.now(), user_id=None)
+        db.session.commit()
+        raise RateLimited(50)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "read_by_start", ask_meanwhile)
+        run_job("run", desk.company.id, run_id)
+    desk.work()
+
+    assert read(desk, run_id).status.value == "stopped"
 
 
 def test_whatever_is_flagged_is_looked_at_again_even_outside_the_window(desk: Desk) -> None:

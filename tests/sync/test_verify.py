@@ -4,13 +4,18 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from tests.desk import Desk, in_days
 from tests.factories import make_person
 from webapp import clock
+from webapp.extensions import db
 from webapp.models.appointment import AppointmentStatus
+from webapp.models.discrepancy import Action, Discrepancy
 from webapp.models.sync_state import SyncState
+from webapp.models.tenancy import as_company
 from webapp.models.user import Role
+from webapp.sync.settlement import settle_finding
 
 
 @pytest.fixture
@@ -247,3 +252,52 @@ def test_what_is_missing_because_its_push_failed_is_told_once_and_says_why(desk:
     assert desk.push_again(appointment_id)
     desk.work()
     assert desk.inbox(admin.id) == [("sync_failed", False)]
+
+
+def test_errors_count_in_a_row_and_take_the_place_of_no_other_finding(
+    desk: Desk, booked: int
+) -> None:
+    admin = make_person(desk.company, Role.ADMIN)
+    uid = desk.appointment(booked).calcom_v2_booking_id
+    desk.cal.change(uid, "reschedule", start=in_days(6).isoformat())
+    for _ in range(2):
+        desk.verify_automatically(booked)
+    evidence = desk.evidence(booked)
+
+    desk.cal.fail({"kind": "status", "status": 503, "operation": "bookings.get"})
+    desk.verify_automatically(booked)
+    row = desk.appointment(booked)
+    assert (row.sync_attempt_count, row.verification_error_streak) == (3, 1)
+    assert row.next_verification_at is not None
+    assert row.next_verification_at < clock.now() + timedelta(seconds=61), "the first pause"
+    desk.work_through(1300, step=100)
+    desk.cal.heal()
+
+    assert desk.appointment(booked).verification_error_streak == 4
+    assert desk.open_findings() == [(booked, "data_mismatch", "DATA_MISMATCH")]
+    assert desk.evidence(booked) == evidence
+    assert desk.inbox(admin.id) == [("data_mismatch", True)]
+    desk.verify_automatically(booked)
+    assert desk.appointment(booked).verification_error_streak == 0
+
+
+def test_errors_bring_back_nothing_that_was_dismissed(desk: Desk, booked: int) -> None:
+    admin = make_person(desk.company, Role.ADMIN)
+    desk.cal.vanish(desk.appointment(booked).calcom_v2_booking_id)
+    desk.ask_to_verify(booked)
+    desk.work()
+    with as_company(desk.company.id):
+        finding = db.session.scalars(select(Discrepancy.id)).one()
+        act = Action.DISMISS
+        settle_finding(db.session(), finding, act, now=clock.now(), user_id=admin.id, note="Known")
+        db.session.commit()
+
+    desk.cal.fail({"kind": "status", "status": 503, "operation": "bookings.get"})
+    desk.verify_automatically(booked)
+    desk.work_through(1300, step=100)
+    desk.cal.heal()
+    desk.verify_automatically(booked)
+
+    assert desk.open_findings() == []
+    assert desk.inbox(admin.id) == [("orphaned_local", False)]
+    assert desk.appointment(booked).calcom_sync_status is SyncState.ORPHANED_LOCAL

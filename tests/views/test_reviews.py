@@ -261,6 +261,39 @@ def test_the_evidence_says_who_did_what_when_and_both_sides_stand_beside_each_ot
     assert "Last agreed Here Cal.com Start Tue 7 Jan 2031, 11:00 Tue 7 Jan 2031, 11:00" in page
 
 
+def test_a_second_booking_says_whose_it_doubles_and_is_best_cancelled(
+    at_manager: Visitor, make: Make, company: Tenant
+) -> None:
+    first = make(make_appointment, company)
+    second = make(make_appointment, company, state=SyncState.ORPHANED_CALCOM, flagged=True)
+    make(
+        make_discrepancy,
+        company,
+        second,
+        type_=DiscrepancyType.ORPHANED_CALCOM,
+        code="ORPHANED_CALCOM",
+        evidence={"second_of": first},
+    )
+    for address in ("/reviews", f"/appointments/{second}"):
+        page = at_manager.page(address)
+        assert f"the key of appointment #{first}, which has a booking of its own" in words(page)
+        assert "Cancel it on Cal.com; adopt it only if both" in words(page)
+        assert f'href="/appointments/{first}"' in page
+
+
+def test_the_queue_shows_in_which_words_cal_com_refused(
+    at_staff: Visitor, make: Make, company: Tenant
+) -> None:
+    make(
+        make_discrepancy,
+        company,
+        type_=DiscrepancyType.SYNC_FAILED,
+        code="HTTP_422",
+        evidence={"detail": "No hosts <left>"},
+    )
+    assert "Cal.com says: No hosts &lt;left&gt;" in at_staff.page("/reviews")
+
+
 def test_taking_their_version_is_one_click_that_is_watched(at_manager: Visitor, moved: int) -> None:
     address = f"/reviews/{moved}/takeovers"
     assert f'hx-post="{address}"' in at_manager.page("/reviews")

@@ -45,6 +45,11 @@ KINDS = {
     "quiet_push": (PUSHES, "webapp.jobs.push.push", PUSH_TIMEOUT_SECONDS),
     "delivery": (DELIVERIES, "webapp.jobs.deliveries.work_off", DELIVERY_TIMEOUT_SECONDS),
     "verification": (PEOPLE, "webapp.jobs.verification.verify", PUSH_TIMEOUT_SECONDS),
+    "quiet_verification": (
+        VERIFICATION,
+        "webapp.jobs.verification.verify",
+        PUSH_TIMEOUT_SECONDS,
+    ),
     "proof": (DELIVERIES, "webapp.jobs.proof.prove", PUSH_TIMEOUT_SECONDS),
     "reconnection": (PUSHES, "webapp.jobs.reconnection.reconnect", PUSH_TIMEOUT_SECONDS),
     "services": (DELIVERIES, "webapp.jobs.services.compare", PUSH_TIMEOUT_SECONDS),
@@ -176,8 +181,7 @@ def hand_over_first(kind: str, company_id: int, row_id: int, connection: Redis) 
 
 def job_id(kind: str, company_id: int, row_id: int) -> str:
     """One id per row: what waits already is recognised and not queued twice."""
-    family = "push" if kind == "quiet_push" else kind
-    return f"{family}-{company_id}-{row_id}"
+    return f"{kind.removeprefix('quiet_')}-{company_id}-{row_id}"
 
 
 def waiting_job_ids(connection: Redis) -> set[str]:

@@ -90,12 +90,13 @@ class Sweep:
     def work(self) -> bool:
         """True when the run is over, False when this job's time is; raises CalcomError, RunLost.
 
+        0. a stop that was asked for holds also while Cal.com can't be asked
         1. whose key is it: another account's would make all of ours look missing
         2. the listing, page by page
         3. what it left in doubt, one by one
         4. what is missing, all at once, unless it is more than can be believed
         """
-        if not self._begin(self._client.me()):
+        if self._has_stopped() or not self._begin(self._client.me()):
             return True
         steps = {
             RunPhase.LISTING: self._read_page,
@@ -113,12 +114,18 @@ class Sweep:
                 steps[run.phase](run)
         return True
 
+    def _has_stopped(self) -> bool:
+        self._ground = survey_ground(db.session(), self._run_id)
+        run = self._load()
+        if run is not None and run.is_stop_requested:
+            self._end(run, RunStatus.STOPPED)
+        return run is None or run.is_stop_requested
+
     def _begin(self, account: Account) -> bool:
         now = clock.now()
         mark_connected(db.session(), now=now)
         prepare_run(db.session(), self._run_id, _windows())
         is_known = recognise_account(db.session(), account)
-        self._ground = survey_ground(db.session(), self._run_id)
         run = load_facts(db.session(), self._run_id, self._ground)
         db.session.commit()
         if run is None:
@@ -298,7 +305,7 @@ class Sweep:
         now, session = clock.now(), db.session()
         if status is RunStatus.DONE and not run.is_truncated:
             if run.has_window:
-                settle_by_itself(session, now=now)
+                settle_by_itself(session, run, now=now)
             else:
                 note_watermark(session, run)
         if run.scope is RunScope.FULL and status is RunStatus.DONE:

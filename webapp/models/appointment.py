@@ -137,6 +137,8 @@ class Appointment(Owned, Base):
     """The first sighting of a missing booking; a second one, later, proves it (S5.5)."""
     next_verification_at: Mapped[datetime | None]
     """When the pulse has to verify this again; None: the periodic runs suffice."""
+    verification_error_streak: Mapped[int] = mapped_column(default=0)
+    """Verifications in a row that ended in an error; any that said something sets it back."""
     verification_requested_at: Mapped[datetime | None]
     """A person asked and waits: what they find counts at once."""
     sync_key: Mapped[uuid.UUID] = mapped_column(Uuid, default=uuid.uuid4)

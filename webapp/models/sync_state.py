@@ -8,8 +8,8 @@
                  └────► verification_pending ┘ a person retries
 
 `appointment.move_sync_state` carries a move out as a compare-and-swap: where no row changes,
-somebody else was quicker. Why synced → failed and orphan → failed are allowed although the
-specification's table lacks them: docs/decisions/0004-sync-state-moves.md.
+somebody else was quicker. Why some moves are allowed although the specification's table lacks
+them: docs/decisions/0004-sync-state-moves.md.
 """
 
 from enum import StrEnum
@@ -34,7 +34,9 @@ ALLOWED_FROM: dict[SyncState, frozenset[SyncState]] = {
     SyncState.PENDING: frozenset(SyncState),
     SyncState.FAILED: frozenset(SyncState),
     SyncState.ORPHANED_LOCAL: frozenset(SyncState) - {SyncState.ORPHANED_CALCOM},
-    SyncState.ORPHANED_CALCOM: frozenset({SyncState.ORPHANED_CALCOM}),
+    SyncState.ORPHANED_CALCOM: frozenset(
+        {SyncState.ORPHANED_CALCOM, SyncState.VERIFICATION_PENDING}
+    ),
     SyncState.VERIFICATION_PENDING: RETRIABLE,
 }
 """Target state → the states it may be entered from."""

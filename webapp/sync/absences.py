@@ -20,13 +20,11 @@ from webapp.sync.findings import Raised, raise_findings
 from webapp.sync.healing import create_again
 from webapp.sync.judge import absence_of
 from webapp.sync.runs import RunFacts
-from webapp.sync.sightings import count_sightings, sighted
+from webapp.sync.sightings import sighted
 from webapp.sync.verify import Patience
 from webapp.sync.writing import codes_of_failed_pushes, lock_appointments
 
 SAMPLE = 10
-OURS_LOOK_BACK = timedelta(days=90)
-"""A look at changes has no window of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +65,11 @@ def count_active(session: Session, since: datetime) -> int:
 def alarm_after_listing(
     session: Session, run: RunFacts, brake: Brake, *, most_looks: int
 ) -> Alarm | None:
-    """Whether the listing itself is past belief: empty, or more is unseen than a run looks at."""
+    """Whether the listing itself is past belief: empty, or more is unseen than a run looks at. What
+    is known to be missing doesn't count: a person has looked at it, or is to."""
     if run.is_trusted or run.window_from is None:
         return None
-    unseen = count_sightings(session, run.id, SightingKind.UNSEEN)
+    unseen = _count_newly(session, run.id, SightingKind.UNSEEN)
     active = count_active(session, run.window_from)
     figures = {"unseen": unseen, "active": active, "threshold": brake.most(active)}
     if run.listed_count == 0 and unseen > brake.least:
@@ -84,7 +83,7 @@ def alarm_at_missing(session: Session, run: RunFacts, brake: Brake) -> Alarm | N
     """Whether more would newly be flagged as missing than can be believed."""
     if run.is_trusted or run.window_from is None:
         return None
-    missing = _count_newly_missing(session, run.id)
+    missing = _count_newly(session, run.id, SightingKind.MISSING)
     if missing <= brake.least:
         return None
     active = count_active(session, run.window_from)
@@ -102,20 +101,26 @@ def alarm_of_our_side(session: Session, run: RunFacts, brake: Brake) -> Alarm | 
 
 
 def is_ours_suddenly_empty(session: Session, run: RunFacts, brake: Brake) -> bool:
-    """None of our appointments are left although the last complete run compared many. An import
-    begins with nothing, and was asked for."""
+    """None of our appointments are left where the last complete run compared many. An import begins
+    with nothing, and was asked for."""
     if run.is_trusted or run.is_import:
         return False
+    before = _last_complete_run(session)
+    if before is None or before.window_from is None or before.compared_count <= brake.least:
+        return False
+    # Of that run's window: a narrower one may have nothing in it.
     left = select(Appointment.id).where(
         Appointment.company_id == require_company_id(),
-        Appointment.starts_at >= (run.window_from or run.started_at - OURS_LOOK_BACK),
+        Appointment.starts_at >= before.window_from,
         # What a run found only there is no sign of ours.
         Appointment.calcom_sync_status != SyncState.ORPHANED_CALCOM,
     )
-    if session.scalar(left.limit(1)) is not None:
-        return False
-    before = session.scalar(
-        select(Run.compared_count)
+    return session.scalar(left.limit(1)) is None
+
+
+def _last_complete_run(session: Session) -> Run | None:
+    return session.scalar(
+        select(Run)
         .where(
             Run.company_id == require_company_id(),
             Run.status == RunStatus.DONE,
@@ -124,7 +129,6 @@ def is_ours_suddenly_empty(session: Session, run: RunFacts, brake: Brake) -> boo
         .order_by(Run.id.desc())
         .limit(1)
     )
-    return before is not None and before > brake.least
 
 
 def record_absences(
@@ -188,7 +192,8 @@ def _was_written_lately(row: Appointment, now: datetime, patience: Patience) -> 
     return written is not None and now < written + timedelta(seconds=patience.grace)
 
 
-def _count_newly_missing(session: Session, run_id: int) -> int:
+def _count_newly(session: Session, run_id: int, kind: SightingKind) -> int:
+    """How many of those noted so aren't flagged as missing already."""
     return (
         session.scalar(
             select(func.count())
@@ -201,7 +206,7 @@ def _count_newly_missing(session: Session, run_id: int) -> int:
             .where(
                 RunSighting.company_id == require_company_id(),
                 RunSighting.run_id == run_id,
-                RunSighting.kind == SightingKind.MISSING,
+                RunSighting.kind == kind,
                 Appointment.calcom_sync_status != SyncState.ORPHANED_LOCAL,
                 Appointment.status != AppointmentStatus.CANCELLED,
             )

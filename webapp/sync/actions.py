@@ -56,6 +56,11 @@ def suggest(finding: Discrepancy, appointment: Appointment, now: datetime) -> Ac
     return wanted if wanted in offered else None
 
 
+def is_second(finding: Discrepancy) -> bool:
+    """Whether it is about a second booking for an appointment that has one."""
+    return finding.evidence.get("second_of") is not None
+
+
 def is_being_verified(appointment: Appointment) -> bool:
     return (
         appointment.calcom_sync_status is SyncState.VERIFICATION_PENDING
@@ -110,7 +115,7 @@ def _best(finding: Discrepancy, appointment: Appointment) -> Action | None:
         case DiscrepancyType.ORPHANED_LOCAL:
             return Action.PUSH_AGAIN
         case DiscrepancyType.ORPHANED_CALCOM:
-            return Action.ADOPT
+            return Action.CANCEL_REMOTE if is_second(finding) else Action.ADOPT
         case DiscrepancyType.VERIFICATION_ERROR:
             return Action.RETRY
     if finding.code in BY_ITSELF_LATER or finding.code.startswith("HTTP_5"):

@@ -107,6 +107,7 @@ def _clear(appointment: Appointment, now: datetime) -> None:
     appointment.calcom_sync_status = SyncState.SYNCED
     appointment.sync_verified_at = now
     appointment.sync_attempt_count = 0
+    appointment.verification_error_streak = 0
     appointment.sync_error_code = None
     appointment.sync_error_message = None
     appointment.requires_manual_review = False

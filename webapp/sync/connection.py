@@ -24,7 +24,11 @@ MAY_PASS = (DiscrepancyType.SYNC_FAILED, DiscrepancyType.VERIFICATION_ERROR)
 
 
 def mark_connected(session: Session, *, now: datetime) -> bool:
-    """Cal.com took the key again: the connection's items close. True if it was broken."""
+    """Cal.com took the key again: the connection's items close. True if it was broken.
+
+    Only `/me` or a listing says so; bookings are made, read, moved and cancelled without a key, too
+    (API.md §1).
+    """
     company = session.get_one(Company, require_company_id(), populate_existing=True)
     was_broken = company.connection_state is ConnectionState.BROKEN
     if company.connection_state is not ConnectionState.OK or company.connection_error_code:
@@ -35,6 +39,14 @@ def mark_connected(session: Session, *, now: datetime) -> bool:
     if was_broken:
         release_waiting(session, now=now)
     return was_broken
+
+
+def mark_understood(session: Session) -> None:
+    """A call was answered as it should be: Cal.com speaks our version. Of the key that says
+    nothing."""
+    company = session.get_one(Company, require_company_id(), populate_existing=True)
+    if company.connection_state is not ConnectionState.BROKEN:
+        company.connection_error_code = None
 
 
 def mark_disconnected(session: Session, code: str, *, now: datetime) -> bool:

@@ -38,7 +38,8 @@ def record_look(
     _count(findings, outcome)
     if outcome in (Outcome.AGREED, Outcome.HEALED):
         findings.healed = int(was_flagged)
-    if outcome is Outcome.DISAGREED and not was_flagged:
+    is_flagged = row is not None and row.requires_manual_review
+    if outcome is Outcome.DISAGREED and is_flagged and not was_flagged:
         findings.flagged = 1
         findings.moved_there = [] if change is None else [change]
     return findings

@@ -58,10 +58,12 @@ class Finding:
     """How our side stood, where that may decide: `status` and `starts_at`."""
     held_back: str | None = None
     """Why the company's policies leave it to a person, where they have a say."""
+    second_of: int | None = None
+    """The appointment whose key a booking found only there carries, beside its own booking."""
 
     @property
     def evidence(self) -> dict[str, Any]:
-        more = {"ours": self.ours, "held_back": self.held_back}
+        more = {"ours": self.ours, "held_back": self.held_back, "second_of": self.second_of}
         return self._seen | {name: value for name, value in more.items() if value is not None}
 
     @property

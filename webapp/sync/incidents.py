@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from webapp.calcom.payloads import Account
+from webapp.models.appointment import Appointment
 from webapp.models.audit import Actor, record_audit
 from webapp.models.company import Company
 from webapp.models.incident import (
@@ -23,10 +24,10 @@ from webapp.models.incident import (
     open_incident,
 )
 from webapp.models.notification import NotificationType
-from webapp.models.run import Run, RunPhase, RunScope, RunSighting
+from webapp.models.run import Run, RunPhase, RunScope, RunSighting, SightingKind
 from webapp.models.tenancy import require_company_id
 from webapp.notify.inbox import close_told, tell
-from webapp.sync.runs import start_run
+from webapp.sync.runs import RunFacts, start_run
 from webapp.sync.sightings import forget_sightings
 
 UNTRUSTED = "VERIFICATION_UNTRUSTED"
@@ -80,10 +81,10 @@ def raise_untrusted(
     return found.id
 
 
-def settle_by_itself(session: Session, *, now: datetime) -> bool:
-    """A later complete run found nothing of the kind."""
+def settle_by_itself(session: Session, run: RunFacts, *, now: datetime) -> bool:
+    """A later complete run found nothing of the kind; False where it couldn't have."""
     found = open_incident(session, IncidentType.VERIFICATION_UNTRUSTED)
-    if found is None:
+    if found is None or run.error_count or _looks_less_far(session, run, found):
         return False
     _settle(session, found, Settlement.BY_ITSELF, now=now, user_id=None)
     return True
@@ -129,6 +130,30 @@ def flag_them(
         _go_on_from(session, found.run_id, run_id)
     _settle(session, found, Settlement.FLAGGED, now=now, user_id=user_id)
     return Settled(found.id, run_id)
+
+
+def _looks_less_far(session: Session, run: RunFacts, incident: Incident) -> bool:
+    """A slot's run has a shorter window than the others, and sees nothing of what is missing before
+    it."""
+    seen_by = incident.evidence.get("scope")
+    if run.scope is not RunScope.SCHEDULED or seen_by in (RunScope.SCHEDULED, RunScope.DELTA):
+        return False
+    before = (
+        select(RunSighting.id)
+        .join(
+            Appointment,
+            (Appointment.company_id == RunSighting.company_id)
+            & (Appointment.id == RunSighting.appointment_id),
+        )
+        .where(
+            RunSighting.company_id == require_company_id(),
+            RunSighting.run_id == incident.run_id,
+            RunSighting.kind.in_([SightingKind.UNSEEN, SightingKind.MISSING]),
+            Appointment.starts_at < run.window_from,
+            Appointment.requires_manual_review.is_(False),
+        )
+    )
+    return session.scalar(before.limit(1)) is not None
 
 
 def _go_on_from(session: Session, braked_id: int, run_id: int) -> None:

@@ -7,12 +7,13 @@ from sqlalchemy.orm import Session
 from webapp.calcom.errors import CalcomError, Conflict, RateLimited, Unauthorised
 from webapp.calcom.payloads import Booking
 from webapp.models.appointment import Appointment, AppointmentStatus
-from webapp.models.discrepancy import DiscrepancyType, Resolution
+from webapp.models.discrepancy import DiscrepancyType, Resolution, open_discrepancy
 from webapp.models.history import EventKind, record_event
 from webapp.models.sync_state import SyncState
 from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement
 from webapp.sync.announcements import change_seen, note_changes
 from webapp.sync.connection import mark_connected, mark_disconnected
+from webapp.sync.dismissals import dismissed_facts
 from webapp.sync.findings import Finding, Raised, raise_finding, raise_findings
 from webapp.sync.healing import create_again, heal_mismatches
 from webapp.sync.intents import (
@@ -22,6 +23,7 @@ from webapp.sync.intents import (
 )
 from webapp.sync.reconcile import view_of_base, view_of_ours, view_of_theirs
 from webapp.sync.takeover import take_absence_as_asked, take_as_asked
+from webapp.sync.unclaimed import follow_unclaimed, is_unclaimed, leave_unclaimed
 from webapp.sync.verdict import Verdict, decide
 from webapp.sync.verify import Look, Observation, Outcome, Patience, fingerprint_of
 
@@ -46,7 +48,9 @@ def record_verification(
     appointment.verification_requested_at = None
     if seen.error is not None:
         return _on_error(session, appointment, seen.error, now, patience)
-    mark_connected(session, now=now)
+    appointment.verification_error_streak = 0
+    if seen.has_proved_key:
+        mark_connected(session, now=now)
     if seen.booking is None:
         return _on_absence(session, appointment, look, now, patience)
     try:
@@ -66,6 +70,8 @@ def _on_booking(
     now: datetime,
     patience: Patience,
 ) -> Outcome:
+    if is_unclaimed(session, appointment):
+        return _on_unclaimed(session, appointment, booking, now)
     verdict = decide(view_of_ours(appointment), view_of_theirs(booking), view_of_base(appointment))
     written_at = appointment.remote_written_at
     caught_up_at = written_at and written_at + timedelta(seconds=patience.lag)
@@ -83,6 +89,21 @@ def _on_booking(
     resolution = Resolution.RETRIED if look.is_by_person else Resolution.BY_ITSELF
     record_agreement(session, appointment, booking, now=now, resolution=resolution)
     return Outcome.AGREED
+
+
+def _on_unclaimed(
+    session: Session, appointment: Appointment, booking: Booking, now: datetime
+) -> Outcome:
+    """It was made of the booking, so that both agree says nothing: it is ours once a person has
+    adopted it. Until then it follows its booking, to the end."""
+    if take_as_asked(session, appointment, booking, now=now):
+        return Outcome.AGREED
+    if follow_unclaimed(appointment, booking):
+        record_agreement(session, appointment, booking, now=now)
+        return Outcome.AGREED
+    count_verification(appointment)
+    leave_unclaimed(session, appointment)
+    return Outcome.DISAGREED
 
 
 def _on_mismatch(
@@ -126,6 +147,7 @@ def mismatch_of(
         "calcom_v2_booking_id": booking.uid,
         "next_verification_at": None,
         "absence_first_seen_at": None,
+        "verification_error_streak": 0,
     }
     return Raised(appointment, finding, changes)
 
@@ -133,7 +155,7 @@ def mismatch_of(
 def _on_absence(
     session: Session, appointment: Appointment, look: Look, now: datetime, patience: Patience
 ) -> Outcome:
-    if appointment.calcom_sync_status is SyncState.ORPHANED_CALCOM:
+    if is_unclaimed(session, appointment):
         # It was never more than a booking over there.
         appointment.status = AppointmentStatus.CANCELLED
     if appointment.status is AppointmentStatus.CANCELLED:
@@ -164,7 +186,9 @@ def absence_of(appointment: Appointment, *, cause: str | None) -> Raised:
     finding = Finding(
         DiscrepancyType.ORPHANED_LOCAL, "ORPHANED_LOCAL", cause=cause, branch=verdict.branch
     )
-    return Raised(appointment, finding, {"next_verification_at": None})
+    return Raised(
+        appointment, finding, {"next_verification_at": None, "verification_error_streak": 0}
+    )
 
 
 def _absence_trusted_at(
@@ -196,27 +220,43 @@ def _on_error(
     if isinstance(error, Unauthorised):
         mark_disconnected(session, error.code, now=now)
     count_verification(appointment)
-    number = appointment.sync_attempt_count
+    appointment.verification_error_streak += 1
+    number = appointment.verification_error_streak
     pauses = patience.retries
     appointment.next_verification_at = (
         now + timedelta(seconds=pauses[number - 1]) if number <= len(pauses) else None
     )
-    waits_for_answer = appointment.calcom_sync_status is SyncState.VERIFICATION_PENDING
-    if waits_for_answer or number >= TOLD_FROM_ERROR:
+    if _is_for_people(session, appointment, number):
         finding = Finding(
             DiscrepancyType.VERIFICATION_ERROR, "VERIFICATION_ERROR", detail=error.message
         )
         raise_finding(session, appointment, finding, now=now)
-    else:
-        record_event(
-            session,
-            appointment.id,
-            EventKind.VERIFICATION_FAILED,
-            at=now,
-            code=error.code,
-            detail=error.message,
-        )
+        return Outcome.ERROR
+    if is_unclaimed(session, appointment):
+        leave_unclaimed(session, appointment)
+    record_event(
+        session,
+        appointment.id,
+        EventKind.VERIFICATION_FAILED,
+        at=now,
+        code=error.code,
+        detail=error.message,
+    )
     return Outcome.ERROR
+
+
+def _is_for_people(session: Session, appointment: Appointment, number: int) -> bool:
+    """Whether the `number`th error in a row is a finding: a person waits for the answer, or it is
+    the third. What was found before stays as it was: not having been able to look says nothing of
+    it, and nothing of what a person dismissed."""
+    if is_unclaimed(session, appointment):
+        return False
+    if appointment.calcom_sync_status is SyncState.VERIFICATION_PENDING:
+        return True
+    found = open_discrepancy(session, appointment.id)
+    if found is not None:
+        return found.type is DiscrepancyType.VERIFICATION_ERROR
+    return number >= TOLD_FROM_ERROR and not dismissed_facts(session, [appointment])
 
 
 def count_verification(appointment: Appointment) -> None:

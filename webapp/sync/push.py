@@ -46,7 +46,8 @@ class Claim:
     doubted_since: datetime | None
     host: str
     needs_reconnect: bool
-    """The company's key was refused lately: ask `/me` before anything is sent."""
+    """The company's key was refused lately, or has never been proved: ask `/me` before anything is
+    sent, for much of it would be answered without a key (API.md §1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +190,7 @@ def _describe(
         last_call_at=intent.last_call_at,
         doubted_since=intent.doubted_since,
         host=company.calcom_host,
-        needs_reconnect=company.connection_state is ConnectionState.BROKEN,
+        needs_reconnect=company.connection_state is not ConnectionState.OK,
     )
 
 

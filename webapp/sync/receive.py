@@ -170,11 +170,16 @@ def _on_news_of_known(session: Session, arrival: Arrival, appointment: Appointme
 def _on_own_booking(session: Session, arrival: Arrival, appointment: Appointment) -> Effect:
     """A change of ours is on its way, or its answer: what comes meanwhile is most likely its echo.
 
-    The uid is written down: should the answer get lost, later news of it finds its appointment.
+    The uid is written down: should the answer get lost, later news of it finds its appointment. Not
+    where nothing is on its way and the appointment has a booking: this may be a second one, which a
+    run finds as long as nobody claims it.
     """
+    is_on_its_way = has_unfinished_intent(session, appointment.id)
+    if not is_on_its_way and appointment.is_known_to_calcom:
+        return undecided(appointment)
     if not claim(session, arrival, appointment, uids_of(arrival)):
         return Effect(DeliveryStatus.REFUSED, "booking_of_another_appointment", appointment.id)
-    if not has_unfinished_intent(session, appointment.id):
+    if not is_on_its_way:
         return undecided(appointment)
     if arrival.delivery.start == appointment.starts_at:
         return echo(session, arrival, appointment)

@@ -41,6 +41,7 @@ def request_retry(
         SyncState.VERIFICATION_PENDING,
         only_from=RETRIABLE,
         sync_attempt_count=0,
+        verification_error_streak=0,
         absence_first_seen_at=None,
         next_verification_at=now,
         verification_requested_at=now,

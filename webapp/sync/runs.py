@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -66,6 +66,7 @@ class RunFacts:
     listing_count: int
     listed_count: int
     expected_count: int
+    error_count: int
     is_trusted: bool
     is_truncated: bool
     is_stop_requested: bool
@@ -180,6 +181,7 @@ def load_facts(session: Session, run_id: int, ground: Ground) -> RunFacts | None
         listing_count=run.listing_count,
         listed_count=run.listed_count,
         expected_count=run.expected_count,
+        error_count=run.error_count,
         is_trusted=run.is_trusted,
         is_truncated=run.is_truncated,
         is_stop_requested=run.stop_requested_at is not None,
@@ -218,7 +220,8 @@ def advance_run(
 
 
 def request_stop(session: Session, run_id: int, *, now: datetime, user_id: int | None) -> bool:
-    """Let a running run end after its page or look at hand; False where it is over already."""
+    """Let a running run end: a further job ends it at once, also where it waits for Cal.com, and
+    the one that works on it writes nothing more. False where it is over already."""
     asked = session.scalar(
         update(Run)
         .where(
@@ -226,7 +229,7 @@ def request_stop(session: Session, run_id: int, *, now: datetime, user_id: int |
             Run.id == run_id,
             Run.status == RunStatus.RUNNING,
         )
-        .values(stop_requested_at=now, stop_requested_by_user_id=user_id)
+        .values(stop_requested_at=now, stop_requested_by_user_id=user_id, lease_until=now)
         .returning(Run.id)
         .execution_options(synchronize_session=False)
     )
@@ -235,7 +238,7 @@ def request_stop(session: Session, run_id: int, *, now: datetime, user_id: int |
 
 def pause_run(session: Session, run_id: int, *, now: datetime) -> None:
     """Let a further job go on at once: this one's time is over."""
-    _write(session, run_id, lease_until=now)
+    _write(session, run_id, lease_until=_unless_stopping(now))
 
 
 def count_requests(session: Session, run_id: int, requests: int) -> None:
@@ -251,8 +254,18 @@ def count_requests(session: Session, run_id: int, requests: int) -> None:
 
 def note_trouble(session: Session, run_id: int, *, until: datetime) -> int:
     """Cal.com couldn't answer: wait. Returns how often in a row that has been."""
-    _write(session, run_id, lease_until=until, error_streak=Run.error_streak + 1)
+    _write(
+        session,
+        run_id,
+        lease_until=_unless_stopping(until),
+        error_streak=Run.error_streak + 1,
+    )
     return _get(session, run_id).error_streak
+
+
+def _unless_stopping(until: datetime) -> ColumnElement[datetime]:
+    """A run that is to stop waits for nothing: the request has made it due."""
+    return case((Run.stop_requested_at.is_(None), until), else_=Run.lease_until)
 
 
 def finish_run(

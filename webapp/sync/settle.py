@@ -15,7 +15,7 @@ from webapp.models.tenancy import require_company_id
 from webapp.sync.agreement import BookingClaimed, claim_uids, record_agreement, take_base
 from webapp.sync.answers import LISTING_LAGS, NO_EVENT_TYPE, Decision, Pauses, Verdict
 from webapp.sync.carry import Carried
-from webapp.sync.connection import mark_connected
+from webapp.sync.connection import mark_connected, mark_understood
 from webapp.sync.findings import Finding, raise_finding
 from webapp.sync.flight import Settled, finish, forget_try
 from webapp.sync.intents import lock_appointment, waiting_intent
@@ -120,7 +120,7 @@ def _after_success(
         appointment.remote_written_at = now
         if appointment.is_live:
             appointment.existence_due_at = now + timedelta(seconds=pauses.proof)
-    mark_connected(session, now=now)
+    mark_understood(session)
     _record_pushed(session, intent, claim, carried, now)
     following = waiting_intent(session, appointment.id)
     _take_reply(session, appointment, carried, now, is_last=following is None)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -66,17 +66,6 @@ def next_doubts(session: Session, run_id: int, limit: int) -> list[int]:
             .order_by(RunSighting.id)
             .limit(limit)
         )
-    )
-
-
-def count_sightings(session: Session, run_id: int, *kinds: SightingKind) -> int:
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(RunSighting)
-            .where(*_of(run_id), RunSighting.kind.in_(kinds))
-        )
-        or 0
     )
 
 

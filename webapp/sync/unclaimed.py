@@ -19,7 +19,7 @@ from webapp.calcom.payloads import Booking, BookingStatus
 from webapp.models.appointment import Appointment, Origin
 from webapp.models.company import Company, UnclaimedPolicy
 from webapp.models.crossing import is_uid_claimed_elsewhere
-from webapp.models.discrepancy import DiscrepancyType
+from webapp.models.discrepancy import DiscrepancyType, drop_ask, open_discrepancy
 from webapp.models.history import EventKind, record_event
 from webapp.models.notification import NotificationType
 from webapp.models.sync_state import SyncState
@@ -104,14 +104,14 @@ def import_second_booking(
     session: Session, appointment_id: int, booking: Booking, *, host: str, now: datetime
 ) -> int | str:
     """A living booking with the key of an appointment that has a living booking of its own: two
-    for one, of which a person has to cancel one. Raised after a look at that appointment."""
+    for one, of which a person has to cancel one, whatever the company's policy. Raised after a look
+    at that appointment."""
     if holder_of(session, host, booking.uid) is not None:
         return "claimed_meanwhile"
     row = lock_appointment(session, appointment_id)
     if row is None or has_unfinished_intent(session, appointment_id):
         return "on_its_way"
-    detail = f"It carries the key of appointment {appointment_id}, which has a booking of its own"
-    return import_unclaimed(session, booking, host=host, now=now, detail=detail)
+    return import_unclaimed(session, booking, host=host, now=now, second_of=appointment_id)
 
 
 def import_unclaimed(
@@ -120,10 +120,11 @@ def import_unclaimed(
     *,
     host: str,
     now: datetime,
-    detail: str | None = None,
+    second_of: int | None = None,
     is_import: bool = False,
 ) -> int | str:
-    """An appointment for a booking found only there; its id, or the reason why none was made."""
+    """An appointment for a booking found only there; its id, or the reason why none was made.
+    `second_of`: the appointment whose key it carries beside that one's own booking."""
     if is_uid_claimed_elsewhere(session, host, booking.uid, require_company_id()):
         return "claimed_elsewhere"
     service = find_service(session, booking.event_type_id)
@@ -131,7 +132,7 @@ def import_unclaimed(
         return "not_our_service"
     if not booking.attendees:
         return "incomplete"
-    is_adopted = is_import or is_adopting(session)
+    is_adopted = second_of is None and (is_import or is_adopting(session))
     state = SyncState.SYNCED if is_adopted else SyncState.ORPHANED_CALCOM
     try:
         # A webhook of the same booking may be quicker: the alias decides.
@@ -146,7 +147,7 @@ def import_unclaimed(
     if is_adopted and not is_import:
         _tell_of_adoption(session, row, now)
     elif not is_adopted:
-        _flag(session, row, booking, detail, now)
+        _flag(session, row, booking, second_of, now)
     return row.id
 
 
@@ -156,14 +157,29 @@ def is_adopting(session: Session) -> bool:
     return company.unclaimed_policy is UnclaimedPolicy.ADOPT
 
 
+def is_unclaimed(session: Session, appointment: Appointment) -> bool:
+    """Whether the (locked) row is no more than a booking over there; also while a person's look at
+    it is under way."""
+    if appointment.calcom_sync_status is not SyncState.VERIFICATION_PENDING:
+        return appointment.calcom_sync_status is SyncState.ORPHANED_CALCOM
+    found = open_discrepancy(session, appointment.id)
+    return found is not None and found.type is DiscrepancyType.ORPHANED_CALCOM
+
+
+def leave_unclaimed(session: Session, appointment: Appointment) -> None:
+    """A look has settled nothing: it stays what it is, and what a person asked for is answered."""
+    drop_ask(session, appointment.id)
+    appointment.calcom_sync_status = SyncState.ORPHANED_CALCOM
+    appointment.next_verification_at = None
+
+
 def follow_unclaimed(appointment: Appointment, booking: Booking) -> bool:
     """Keep the (locked) row of an orphan of Cal.com's like its booking. True where the booking was
     cancelled: then neither side has anything, and nobody needs to settle it."""
-    if appointment.calcom_sync_status is not SyncState.ORPHANED_CALCOM:
-        return False
     if appointment.base_remote_updated_at == booking.updated_at:
         return False
     follow_booking(appointment, booking)
+    appointment.calcom_v2_booking_id = booking.uid
     appointment.base_remote_updated_at = booking.updated_at
     return booking.status in (BookingStatus.CANCELLED, BookingStatus.REJECTED)
 
@@ -214,14 +230,14 @@ def _take(
 
 
 def _flag(
-    session: Session, row: Appointment, booking: Booking, detail: str | None, now: datetime
+    session: Session, row: Appointment, booking: Booking, second_of: int | None, now: datetime
 ) -> None:
     finding = Finding(
         DiscrepancyType.ORPHANED_CALCOM,
         CODE,
-        detail=detail,
         remote_updated_at=booking.updated_at,
         branch=Branch.ONLY_THERE,
+        second_of=second_of,
     )
     raise_finding(session, row, finding, now=now)
 

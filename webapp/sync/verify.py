@@ -72,6 +72,8 @@ class Observation:
     booking: Booking | None = None
     error: CalcomError | None = None
     uids: list[str] = field(default_factory=list)
+    has_proved_key: bool = False
+    """A listing or `/me` answered; a booking is read without a key, too (API.md §1)."""
 
     @property
     def is_missing(self) -> bool:
@@ -133,9 +135,9 @@ def observe(look: Look, client: CalcomClient) -> Observation:
             return Observation(booking=chain[-1], uids=[booking.uid for booking in chain])
         found = _by_key(look, client)
         if found is not None:
-            return Observation(booking=found, uids=[found.uid])
+            return Observation(booking=found, uids=[found.uid], has_proved_key=True)
         client.me()
-        return Observation()
+        return Observation(has_proved_key=True)
     except CalcomError as error:
         return Observation(error=error)
 

@@ -19,7 +19,7 @@ from webapp.sync.findings import raise_findings
 from webapp.sync.healing import heal_mismatches
 from webapp.sync.joining import Ours
 from webapp.sync.judge import mismatch_of
-from webapp.sync.unclaimed import follow_unclaimed
+from webapp.sync.unclaimed import follow_unclaimed, is_unclaimed
 from webapp.sync.verdict import Verdict
 from webapp.sync.verify import fingerprint_of
 
@@ -76,7 +76,12 @@ def _write_standing(
     for each, row in standing:
         if each.look_again_at is not None:
             row.next_verification_at = row.next_verification_at or each.look_again_at
-        elif each.verdict.agrees or follow_unclaimed(row, each.booking):
+        elif row.calcom_sync_status is SyncState.VERIFICATION_PENDING and is_unclaimed(
+            session, row
+        ):
+            # It agrees because it was made of the booking; a person's own look is on its way.
+            written.skipped["being_looked_at"] += 1
+        elif each.verdict.agrees or _was_cancelled_there(row, each.booking):
             agreed.append((row, each.booking))
         elif row.verification_requested_at is not None:
             # A person has asked, perhaps to take Cal.com's version: their own look is on its way.
@@ -86,6 +91,12 @@ def _write_standing(
     written.healed += record_agreements(session, agreed, now=now) if agreed else 0
     if differing:
         _write_differing(session, differing, written, now)
+
+
+def _was_cancelled_there(row: Appointment, booking: Booking) -> bool:
+    """An orphan of Cal.com's follows its booking; True where that leaves nothing to settle."""
+    is_orphan = row.calcom_sync_status is SyncState.ORPHANED_CALCOM
+    return is_orphan and follow_unclaimed(row, booking)
 
 
 def _write_differing(

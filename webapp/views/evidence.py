@@ -10,6 +10,7 @@ from flask_babel import LazyString, get_locale
 from flask_babel import lazy_gettext as _l
 
 from webapp.models.discrepancy import Action, Discrepancy, DiscrepancyType
+from webapp.sync.actions import is_second
 from webapp.views.explanations import explain
 from webapp.views.formats import ago, exact, instant_from
 from webapp.views.wording import HELD_BACK
@@ -65,7 +66,7 @@ def in_plain_words(discrepancy: Discrepancy) -> list[str]:
     """What happened, as sentences."""
     evidence = discrepancy.evidence
     at = _changed_at(evidence)
-    sentences = what_differs(evidence, at) or [str(explain(discrepancy.code).meaning)]
+    sentences = what_differs(evidence, at) or [_meaning(discrepancy)]
     if cause := evidence.get("cause"):
         why = str(explain(str(cause)).meaning)
         sentences.append(_("Our change could not be carried there: %(why)s", why=why))
@@ -77,6 +78,16 @@ def in_plain_words(discrepancy: Discrepancy) -> list[str]:
     return sentences
 
 
+def _meaning(discrepancy: Discrepancy) -> str:
+    if is_second(discrepancy):
+        return _(
+            "It carries the key of appointment #%(id)s, which has a booking of its own: two"
+            " bookings for one appointment.",
+            id=discrepancy.evidence["second_of"],
+        )
+    return str(explain(discrepancy.code).meaning)
+
+
 def what_differs(evidence: Mapping[str, Any], at: datetime | None = None) -> list[str]:
     """The differing fields alone, a sentence each; `at` is when Cal.com's side changed."""
     return [_tell(difference, at) for difference in differences(evidence)]
@@ -84,6 +95,8 @@ def what_differs(evidence: Mapping[str, Any], at: datetime | None = None) -> lis
 
 def advise(discrepancy: Discrepancy, suggested: Action | None) -> str:
     """What is best done about it, as an instruction."""
+    if is_second(discrepancy):
+        return _("Cancel it on Cal.com; adopt it only if both are meant to take place.")
     if suggested in ADVICE and discrepancy.type is not DiscrepancyType.SYNC_FAILED:
         return str(ADVICE[suggested])
     return str(explain(discrepancy.code).advice)
