@@ -342,3 +342,15 @@ def test_the_telephones_key_and_policy_are_set(
     at_desk.post("/settings/phone", {**form, "retell_key": ""})
     assert look().secret(Secret.RETELL_KEY, app.extensions["vault"]) == "key_fresh"
     assert ("company.phone_changed", "user") in audited(owner_engine)
+
+
+def test_a_test_that_went_well_says_when(
+    at_desk: Visitor, desk: Desk, owner_engine: Engine
+) -> None:
+    at_desk.post("/settings/connection/checks")
+    clock.advance(timedelta(days=21))
+    at_desk.post("/settings/connection/checks")
+    with owner_engine.connect() as connection:
+        query = text("SELECT connection_checked_at FROM companies WHERE id = :id")
+        at = connection.execute(query, {"id": desk.company.id}).scalar_one()
+    assert clock.now() - at < timedelta(minutes=1)

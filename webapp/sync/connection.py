@@ -2,7 +2,7 @@
 waits, unspent; one push at a time asks whether the key works again, and where none waits a periodic
 check does (S3.5)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
@@ -19,6 +19,9 @@ from webapp.models.tenancy import require_company_id
 from webapp.notify.inbox import close_told, tell
 
 CONNECTION_SUBJECT = "connection"
+FRESH = timedelta(minutes=1)
+"""When it was taken last is not written down more often."""
+
 MAY_PASS = (DiscrepancyType.SYNC_FAILED, DiscrepancyType.VERIFICATION_ERROR)
 """What an outage of Cal.com leaves open: neither says that the two sides differ."""
 
@@ -34,8 +37,9 @@ def mark_connected(session: Session, *, now: datetime) -> bool:
     if company.connection_state is not ConnectionState.OK or company.connection_error_code:
         company.connection_state = ConnectionState.OK
         company.connection_error_code = None
-        company.connection_checked_at = now
         close_told(session, [NotificationType.CONNECTION_BROKEN], CONNECTION_SUBJECT, now=now)
+    if company.connection_checked_at is None or now - company.connection_checked_at >= FRESH:
+        company.connection_checked_at = now
     if was_broken:
         release_waiting(session, now=now)
     return was_broken

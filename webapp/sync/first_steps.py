@@ -42,6 +42,7 @@ class FirstSteps:
     def has_run_import(self) -> bool:
         return self.run is not None and self.run.status is RunStatus.DONE
 
+    @property
     def awaits_calcom(self) -> bool:
         """Registered, but not heard: nothing here need wait for it, and a person can look why."""
         return self.registered_at is not None and not self.has_webhook
