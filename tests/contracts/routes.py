@@ -103,6 +103,7 @@ WHO_MAY: dict[str, set[Role]] = {
     "company_settings.save_company": ADMINS,
     "company_settings.save_phone": ADMINS,
     "connection_settings.check": ADMINS,
+    "connection_settings.confirm_retirement": ADMINS,
     "connection_settings.confirm_rotation": ADMINS,
     "connection_settings.register": ADMINS,
     "connection_settings.retire": ADMINS,

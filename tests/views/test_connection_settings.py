@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.desk import Desk
 from tests.factories import PASSWORD, make_company, make_person
 from tests.views.conftest import Visitor
 from tests.views.markup import by_id, find, said_in
+from webapp import clock
 from webapp.extensions import db
 from webapp.models.company import Company, ConnectionState, Secret
 from webapp.models.tenancy import as_company
@@ -292,7 +294,9 @@ def test_a_secret_is_replaced_without_a_gap(
     again = at_desk.post("/settings/webhook/rotations", {"current": PASSWORD})
     assert again.status_code == 303
     assert look().secret(Secret.WEBHOOK_SECRET, vault) == fresh
-    at_desk.post("/settings/webhook/retirements")
+    refused = at_desk.post("/settings/webhook/retirements", {"current": "no"})
+    assert (refused.status_code, secrets_of(look(), vault)) == (422, [fresh, old])
+    at_desk.post("/settings/webhook/retirements", {"current": PASSWORD})
     assert secrets_of(look(), vault) == [fresh]
 
 
@@ -348,7 +352,7 @@ def test_a_test_that_went_well_says_when(
     at_desk: Visitor, desk: Desk, owner_engine: Engine
 ) -> None:
     at_desk.post("/settings/connection/checks")
-    clock.advance(timedelta(days=21))
+    clock.advance(timedelta(minutes=20))
     at_desk.post("/settings/connection/checks")
     with owner_engine.connect() as connection:
         query = text("SELECT connection_checked_at FROM companies WHERE id = :id")

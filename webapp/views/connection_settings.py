@@ -96,9 +96,20 @@ def rotate() -> ResponseReturnValue:
     return htmx.see_other(url_for("settings.show"))
 
 
+@blueprint.get("/webhook/retirements")
+@admins_only
+def confirm_retirement() -> ResponseReturnValue:
+    return render_page("settings/retirement.html", form=ConfirmedForm(), company=_company())
+
+
 @blueprint.post("/webhook/retirements")
+@reauthentication.throttled
 @admins_only
 def retire() -> ResponseReturnValue:
+    """Whoever still signs with the old secret stands before a closed door."""
+    form = ConfirmedForm(request.form)
+    if not form.validate() or not reauthentication.is_confirmed(form):
+        return render_page("settings/retirement.html", form=form, company=_company()), 422
     is_retired = retire_previous_secret(db.session(), user_id=require_person().id, now=clock.now())
     db.session.commit()
     if is_retired:
