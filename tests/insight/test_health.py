@@ -29,7 +29,7 @@ BRANCHES: list[tuple[dict[str, Any], Reason, str, str]] = [
         {"is_broken": True},
         Reason.CONNECTION_BROKEN,
         "Nothing waits, but: Cal.com refuses the company's API key.",
-        "Nichts wartet, aber: Cal.com lehnt den API-Schlüssel der Firma ab.",
+        "Noch wartet nichts. Cal.com lehnt den API-Schlüssel der Firma ab.",
     ),
     (
         {"paused_at": AGO, "waiting": 1},

@@ -30,7 +30,7 @@ blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
 SHOWS: dict[str, LazyString] = {
     "all": _l("All"),
     "unread": _l("Unread"),
-    "open": _l("Open"),
+    "open": _l("Still open"),
     "over": _l("Done"),
 }
 _IS_UNREAD = Notification.read_at.is_(None) & Notification.closed_at.is_(None)
