@@ -41,7 +41,7 @@ BRANCHES: list[tuple[dict[str, Any], Reason, str, str]] = [
         {"open_incidents": 1},
         Reason.UNTRUSTED,
         "A verification cannot be believed. Somebody has to look at what it found.",
-        "Einer Prüfung ist nicht zu trauen. Jemand muss ansehen, was sie fand.",
+        "Einem Abgleich ist nicht zu trauen. Jemand muss ansehen, was er fand.",
     ),
     (
         {"is_queue_away": True, "waiting": 3},
@@ -86,7 +86,7 @@ BRANCHES: list[tuple[dict[str, Any], Reason, str, str]] = [
         {"verified_at": NOW - timedelta(days=3)},
         Reason.VERIFIED_LONG_AGO,
         "The last verification ended 3 days ago, which is too long ago.",
-        "Die letzte Prüfung endete vor 3 Tagen, das ist zu lange her.",
+        "Der letzte Abgleich endete vor 3 Tagen, das ist zu lange her.",
     ),
     (
         {"waiting": 4},
