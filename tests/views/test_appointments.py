@@ -229,3 +229,23 @@ def _settle(owner_engine: Engine, appointment_id: int) -> None:
             ),
             {"id": appointment_id},
         )
+
+
+def test_a_long_story_is_told_from_its_end_without_holes(
+    app: Flask,
+    at_staff: Visitor,
+    company: Tenant,
+    make: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("webapp.views.timeline_entries.MOST_OF_A_KIND", 3)
+    number = make(make_appointment, company)
+    with app.app_context(), as_company(company.id):
+        for minutes in range(5):
+            at = clock.now() + timedelta(minutes=minutes)
+            kind = EventKind.VERIFIED if minutes else EventKind.BOOKED
+            record_event(db.session(), number, kind, at=at)
+        db.session.commit()
+    page = at_staff.page(f"/appointments/{number}")
+    assert "What is older is kept, and not shown here." in page
+    assert len(find(page, "li", class_="feed-item")) == 3

@@ -151,7 +151,7 @@ def find_appointment(appointment_id: int) -> Appointment:
 def describe(appointment_id: int) -> dict[str, Any]:
     """Everything the page of one appointment shows."""
     appointment = find_appointment(appointment_id)
-    entries = timeline_entries(db.session(), appointment_id)
+    entries, is_cut = timeline_entries(db.session(), appointment_id)
     findings = _findings(appointment_id)
     discrepancy = next((each for each in findings if each.is_open), None)
     settled = [each for each in findings if not each.is_open]
@@ -160,6 +160,7 @@ def describe(appointment_id: int) -> dict[str, Any]:
         "discrepancy": discrepancy,
         "settled": settled,
         "entries": entries,
+        "is_cut": is_cut,
         "people": _names(entries, settled),
         "marks": marks_for(appointment, clock.now()),
         "is_working": is_being_worked_on(appointment),

@@ -4,6 +4,7 @@ time; where the sides were compared, what each of them said stands side by side 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
@@ -21,9 +22,7 @@ from webapp.views.explanations import explain
 from webapp.views.timeline import MARKS, Mark, details
 from webapp.views.words import gettext as _
 
-MOST_INTENTS = 100
-MOST_TRIES = 100
-MOST_DELIVERIES = 100
+MOST_OF_A_KIND = 200
 
 COMPARISONS = frozenset({EventKind.MISMATCH, EventKind.HEALED, EventKind.WEBHOOK_APPLIED})
 """Where both sides were looked at: what each of them said stands side by side."""
@@ -78,15 +77,27 @@ class Entry:
     """Which comes first of two at the same instant."""
 
 
-def timeline_entries(session: Session, appointment_id: int) -> list[Entry]:
-    """Everything that happened to an appointment, newest first."""
-    events = timeline(session, appointment_id)
-    told = {event.delivery_id for event in events}
-    found = [_of_event(event) for event in events]
-    found += _intents(session, appointment_id)
-    found += _tries(session, appointment_id)
-    found += _arrivals(session, appointment_id, told)
-    return sorted(found, key=lambda entry: (entry.at, entry.rank), reverse=True)
+class Timeline(NamedTuple):
+    """Newest first; `is_cut`: what is older is kept, and not shown."""
+
+    entries: list[Entry]
+    is_cut: bool
+
+
+def timeline_entries(session: Session, appointment_id: int) -> Timeline:
+    """What happened to an appointment, back to where the first kind of it is cut: no holes."""
+    events = timeline(session, appointment_id, MOST_OF_A_KIND)
+    told = {event.delivery_id for event in events if event.delivery_id is not None}
+    kinds = [
+        [_of_event(event) for event in events],
+        list(_intents(session, appointment_id)),
+        list(_tries(session, appointment_id)),
+        list(_arrivals(session, appointment_id, told)),
+    ]
+    cuts = [min(entry.at for entry in kind) for kind in kinds if len(kind) >= MOST_OF_A_KIND]
+    found = [entry for kind in kinds for entry in kind if not cuts or entry.at >= max(cuts)]
+    entries = sorted(found, key=lambda entry: (entry.at, entry.rank), reverse=True)
+    return Timeline(entries, bool(cuts))
 
 
 def _of_event(event: HistoryEvent) -> Entry:
@@ -107,7 +118,7 @@ def _intents(session: Session, appointment_id: int) -> Iterator[Entry]:
         select(Intent)
         .where(Intent.company_id == require_company_id(), Intent.appointment_id == appointment_id)
         .order_by(Intent.id.desc())
-        .limit(MOST_INTENTS)
+        .limit(MOST_OF_A_KIND)
     )
     for intent in rows:
         yield Entry(
@@ -131,7 +142,7 @@ def _tries(session: Session, appointment_id: int) -> Iterator[Entry]:
         .join(Intent, (Intent.company_id == Attempt.company_id) & (Intent.id == Attempt.intent_id))
         .where(Intent.company_id == require_company_id(), Intent.appointment_id == appointment_id)
         .order_by(Attempt.id.desc())
-        .limit(MOST_TRIES)
+        .limit(MOST_OF_A_KIND)
     )
     for attempt, kind in rows:
         sentences = [_calls(attempt), _outcome(attempt)]
@@ -162,7 +173,7 @@ def _outcome(attempt: Attempt) -> str:
     return _("%(meaning)s (%(code)s)", meaning=meaning, code=code)
 
 
-def _arrivals(session: Session, appointment_id: int, told: set[int | None]) -> Iterator[Entry]:
+def _arrivals(session: Session, appointment_id: int, told: set[int]) -> Iterator[Entry]:
     """Webhooks about it that the history has no word of."""
     rows = session.execute(
         select(
@@ -171,19 +182,19 @@ def _arrivals(session: Session, appointment_id: int, told: set[int | None]) -> I
         .where(
             Delivery.company_id == require_company_id(),
             Delivery.appointment_id == appointment_id,
+            Delivery.id.not_in(told),
         )
         .order_by(Delivery.id.desc())
-        .limit(MOST_DELIVERIES)
+        .limit(MOST_OF_A_KIND)
     )
     for row in rows:
-        if row.id not in told:
-            why = delivery_reason(row.reason) if row.reason else ""
-            sentences = [f"{trigger(row.trigger)}. {ARRIVALS[row.status]}", why]
-            yield Entry(
-                row.received_at,
-                ARRIVED,
-                [sentence for sentence in sentences if sentence],
-                origin=Origin.CALCOM,
-                delivery_id=row.id,
-                rank=-1,
-            )
+        why = delivery_reason(row.reason) if row.reason else ""
+        sentences = [f"{trigger(row.trigger)}. {ARRIVALS[row.status]}", why]
+        yield Entry(
+            row.received_at,
+            ARRIVED,
+            [sentence for sentence in sentences if sentence],
+            origin=Origin.CALCOM,
+            delivery_id=row.id,
+            rank=-1,
+        )
