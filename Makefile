@@ -180,7 +180,7 @@ PYTHONS := $(if $(shell command -v redis-server || command -v valkey-server),\
 $(VENV)/made:
 	@if $(PY) -m pip --version >/dev/null 2>&1; then touch $@; exit 0; fi; \
 	found=; for python in $(PYTHONS); do \
-		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || continue; \
 		found=$$python; \
 		"$$python" -c 'import venv, ensurepip' 2>/dev/null || continue; \
 		echo "Making $(VENV) with $$("$$python" --version)" >&2; \
@@ -195,5 +195,5 @@ $(VENV)/made:
 		echo "$$found can't make virtual environments: on Debian and Ubuntu," \
 			"apt-get install python3-venv" >&2; \
 	else \
-		echo "Lockstep needs Python 3.11 or newer, and found none on the PATH" >&2; \
+		echo "Lockstep needs Python 3.11, 3.12 or 3.13, and found none on the PATH" >&2; \
 	fi; exit 1

@@ -13,6 +13,14 @@ import pytest
 from tests.processes.conftest import ROOT, STAND_IN, Demo, Start
 
 pytestmark = pytest.mark.processes
+PYTHON = """#!/bin/sh
+case "$1" in
+  -c) exec "{python}" -c "import sys; sys.version_info = (3, {minor}); exec(sys.argv[1])" "$2";;
+  --version) echo "Python 3.{minor}";;
+  *) mkdir -p .venv;;
+esac
+"""
+"""One that claims to be a certain version, and makes a bare folder of a virtual environment."""
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
 
@@ -110,6 +118,27 @@ def test_what_another_user_made_is_left_alone(clone: Path) -> None:
 def test_a_virtual_environment_whose_python_has_gone_is_made_anew(clone: Path) -> None:
     (clone / ".venv" / "bin" / "python").write_text("#!/no/such/python\n")
     assert "Making .venv" in _make(clone, "--dry-run", "demo")
+
+
+@pytest.mark.parametrize(("minor", "is_taken"), [(10, False), (13, True), (14, False)])
+def test_only_a_python_that_the_lock_is_for_is_taken(
+    clone: Path, tmp_path: Path, minor: int, is_taken: bool
+) -> None:
+    """With another one the installation would end in the middle, in words of pip's."""
+    shutil.rmtree(clone / ".venv")
+    for name in ("python3", "python3.11", "python3.12", "python3.13"):
+        python = tmp_path / name
+        python.write_text(PYTHON.format(python=sys.executable, minor=minor))
+        python.chmod(0o755)
+    made = subprocess.run(
+        ["make", "-C", str(clone), ".venv/made"],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": "/"},
+        capture_output=True,
+        text=True,
+    )
+    assert (made.returncode == 0) is is_taken
+    said = "Making .venv with Python 3.13" if is_taken else "needs Python 3.11, 3.12 or 3.13"
+    assert said in made.stderr
 
 
 def test_a_command_while_the_demo_is_not_running_says_what_to_do(tmp_path: Path) -> None:

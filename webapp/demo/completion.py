@@ -10,7 +10,7 @@ from webapp.application import settings
 from webapp.demo.cast import TROUPES
 from webapp.extensions import Base, db
 from webapp.models.audit import AuditEntry, record_audit
-from webapp.models.crossing import company_ids, company_of_slug
+from webapp.models.crossing import company_ids, company_of_slug, company_of_webhook_token
 from webapp.models.tenancy import as_company
 
 COMPLETE = "demo.seeded"
@@ -41,9 +41,14 @@ def mark_complete() -> None:
 
 
 def clear_away(say: Callable[[str], None]) -> None:
-    """Empty the tables of an interrupted seed; raises ForeignDataError where others have data."""
+    """Empty the tables of an interrupted seed; raises ForeignDataError where others have data.
+
+    The demo's companies are known by their webhook addresses: a real company may well have the same
+    short name, but its address is random.
+    """
     companies = company_ids(db.session())
-    ours = [found for troupe in TROUPES if (found := company_of_slug(db.session(), troupe.slug))]
+    tokens = [troupe.webhook_token for troupe in TROUPES]
+    ours = [found for token in tokens if (found := company_of_webhook_token(db.session(), token))]
     db.session.rollback()
     if set(companies) - set(ours):
         raise ForeignDataError("this database holds companies that are not the demo's")

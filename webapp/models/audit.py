@@ -45,7 +45,8 @@ def record_audit(
     user_id: int | None = None,
     **data: Any,
 ) -> None:
-    """Append to the audit log; no secrets and no personal data in `data`."""
+    """Append to the audit log; in `data` no secrets, and no personal data but the network address
+    that a login, a wrong password or a signature came from: that is what such an entry is for."""
     session.add(
         AuditEntry(at=at, actor=actor, user_id=user_id, action=action, subject=subject, data=data)
     )
