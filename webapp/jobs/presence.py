@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Presence:
-    """Redis as one piece of work meets it. With `asks_once` it isn't asked again once it has failed:
+    """Redis as one piece of work meets it. With `asks_once` it is not asked again once it failed:
     somebody on the telephone waits a quarter of a second for it, not six times that."""
 
     def __init__(self, *, asks_once: bool) -> None:
