@@ -4,8 +4,6 @@ asks breaker and budget; after each it tells them how the call went."""
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from redis.exceptions import RedisError
-
 from webapp import clock
 from webapp.application import settings, vault
 from webapp.calcom.breaker import Breaker, Fuse, is_failure
@@ -13,6 +11,7 @@ from webapp.calcom.budget import Allowance, Budget, budget_name
 from webapp.calcom.client import CalcomClient, CallRecord
 from webapp.calcom.errors import RATE_LIMITED, TIMEOUT, BudgetSpent, Unauthorised
 from webapp.extensions import db
+from webapp.jobs.presence import Presence
 from webapp.jobs.queues import connect_for_web
 from webapp.logs import sync_log
 from webapp.models.company import Company, Secret
@@ -31,13 +30,14 @@ def open_client(
     is_sweep: bool = False,
     hurry_seconds: float | None = None,
     on_call: Callable[[CallRecord], None] | None = None,
+    redis: Presence | None = None,
 ) -> Iterator[CalcomClient]:
     """The current company's client; raises Unauthorised where key or address can't be used.
 
     Reads the company and ends the transaction, so enter it between transactions. Its calls raise
     CircuitOpen or BudgetSpent where nothing may be sent now; `is_sweep`: nobody waits for them.
     `hurry_seconds`: somebody on the telephone waits, so each call ends by then. `on_call` hears of
-    each call that was made.
+    each call that was made. `redis`: as the work has met it so far.
     """
     base_url, host, key = address_and_key()
     gate = Gate(
@@ -46,6 +46,7 @@ def open_client(
         is_sweep=is_sweep,
         is_hurried=hurry_seconds is not None,
         listener=on_call,
+        redis=redis,
     )
     with _make_client(base_url, key, gate, hurry_seconds) as client:
         try:
@@ -68,6 +69,7 @@ class Gate:
         is_sweep: bool,
         is_hurried: bool = False,
         listener: Callable[[CallRecord], None] | None = None,
+        redis: Presence | None = None,
     ) -> None:
         self._listener = listener
         self._breaker = breaker
@@ -75,20 +77,20 @@ class Gate:
         self._is_sweep = is_sweep
         self._is_hurried = is_hurried
         self._has_closed = False
-        self._has_said_away = False
+        self._redis = redis or Presence(asks_once=is_hurried)
 
     def before_call(self) -> None:
         """Raises TransactionOpenError, CircuitOpen or BudgetSpent."""
         refuse_inside_transaction()
         self.release_after_closing()
-        self._if_redis_is_there(self._admit)
+        self._redis.ask(self._admit)
 
     def on_call(self, record: CallRecord) -> None:
         """Tell breaker and budget how the call went."""
         if self._listener is not None:
             self._listener(record)
-        self._if_redis_is_there(lambda: self._note(record))
-        self._if_redis_is_there(lambda: self._learn(record))
+        self._redis.ask(lambda: self._note(record))
+        self._redis.ask(lambda: self._learn(record))
 
     def release_after_closing(self) -> None:
         """Once the breaker has closed, what waits is due at once: a transaction of its own."""
@@ -120,14 +122,6 @@ class Gate:
         is_limited = record.error_code == RATE_LIMITED
         pause = record.retry_after_seconds if is_limited else None
         self._budget.learn(record.rate_limit, clock.now(), pause_seconds=pause)
-
-    def _if_redis_is_there(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except RedisError as error:
-            if not self._has_said_away:
-                self._has_said_away = True
-                sync_log().warning("gate_without_redis", error=type(error).__name__)
 
 
 def refuse_inside_transaction() -> None:

@@ -2,16 +2,14 @@
 all. Answers are told again for some seconds; without Redis each is asked for anew."""
 
 import json
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TypeVar, cast
-
-from redis.exceptions import RedisError
+from typing import cast
 
 from webapp import clock
 from webapp.application import settings
 from webapp.calcom.errors import CalcomError
 from webapp.jobs.connection import open_client
+from webapp.jobs.presence import Presence
 from webapp.jobs.queues import connect_for_web
 from webapp.logs import sync_log
 from webapp.models.tenancy import require_company_id
@@ -19,8 +17,6 @@ from webapp.sync.phone.openings import Offered
 
 FORGOTTEN_AFTER_SECONDS = 600
 """Housekeeping; nothing is decided by it."""
-
-T = TypeVar("T")
 
 
 def ask_slots(
@@ -39,20 +35,21 @@ def ask_slots(
     if event_type_id is None:
         return None
     name = f"lockstep:slots:{require_company_id()}:{event_type_id}:{moving_uid}:{start}:{end}"
-    if may_be_told_again and (told := _if_redis_is_there(lambda: _told(name))) is not None:
+    redis = Presence(asks_once=True)
+    if may_be_told_again and (told := redis.ask(lambda: _told(name))) is not None:
         return told
-    offered = _ask(event_type_id, start, end, moving_uid)
+    offered = _ask(event_type_id, start, end, moving_uid, redis)
     if offered is not None:
-        _if_redis_is_there(lambda: _keep(name, offered))
+        redis.ask(lambda: _keep(name, offered))
     return offered
 
 
 def _ask(
-    event_type_id: int, start: datetime, end: datetime, moving_uid: str | None
+    event_type_id: int, start: datetime, end: datetime, moving_uid: str | None, redis: Presence
 ) -> Offered | None:
     asked_at = clock.now()
     try:
-        with open_client(hurry_seconds=settings().phone_calcom_seconds) as client:
+        with open_client(hurry_seconds=settings().phone_calcom_seconds, redis=redis) as client:
             slots = client.list_slots(
                 event_type_id, start=start, end=end, rescheduling_uid=moving_uid
             )
@@ -75,13 +72,6 @@ def _told(name: str) -> Offered | None:
 def _keep(name: str, offered: Offered) -> None:
     text = json.dumps([offered.asked_at.isoformat(), [at.isoformat() for at in offered.starts]])
     connect_for_web(settings().redis_url).set(name, text, ex=FORGOTTEN_AFTER_SECONDS)
-
-
-def _if_redis_is_there(act: Callable[[], T]) -> T | None:
-    try:
-        return act()
-    except RedisError:
-        return None
 
 
 def _instant(text: str) -> datetime:

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from flask import Flask
 from redis import Redis
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from tests.desk import Desk
 from tests.factories import make_appointment, make_service
 from tests.views.phone.conftest import Line, at, change_company, rows, weekday, work
 from webapp import clock
 from webapp.calcom.breaker import Circuit, breaker_state
+from webapp.jobs import connection, free_times
 from webapp.jobs.queues import connect_for_web
 from webapp.models.sync_state import SyncState
 
@@ -24,6 +26,33 @@ AWAY = {"kind": "status", "status": 503}
 
 def wish(hour: int = 10, **more: Any) -> dict[str, Any]:
     return {"date": weekday().isoformat(), "time": f"{hour}:00", **ERIKA, **more}
+
+
+def test_a_caller_waits_for_cal_com_less_than_a_second_and_for_redis_once(
+    outside: Flask, ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is passed on is looked at and not a watch: this machine may be slow."""
+    waits, asked = [], []
+    real = free_times.open_client
+
+    def open_client(**how: Any) -> Any:
+        waits.append(how["hurry_seconds"])
+        return real(**how)
+
+    class Hanging(Redis):
+        def execute_command(self, *args: Any, **_options: Any) -> Any:
+            asked.append(args[0])
+            raise RedisTimeout
+
+    monkeypatch.setattr(free_times, "open_client", open_client)
+    for module in (free_times, connection):
+        monkeypatch.setattr(module, "connect_for_web", lambda _url: Hanging())
+
+    ring().ask("check_availability", **wish())
+
+    assert waits == [outside.extensions["settings"].phone_calcom_seconds]
+    assert waits[0] < 1
+    assert len(asked) == 1
 
 
 def test_a_slow_cal_com_keeps_no_caller_waiting_and_does_not_trip_the_breaker(
