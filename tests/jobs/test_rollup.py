@@ -195,9 +195,7 @@ def test_a_finding_that_was_folded_is_not_paired_with_the_item_of_a_later_one(
     )
     clock.advance(9 * HOUR)
     make_discrepancy(company, folded, opened_at=clock.now())
-    make_notification(
-        admin, folded, type=NotificationType.DATA_MISMATCH, created_at=clock.now()
-    )
+    make_notification(admin, folded, type=NotificationType.DATA_MISMATCH, created_at=clock.now())
     roll_up(company.id, company.id)
     assert figures(company, "inbox")["all"] == 1
 
