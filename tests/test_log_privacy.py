@@ -1,4 +1,4 @@
-"""What breaks leaves a trace, and the trace holds nothing of the row that broke it (docs/logs.md)."""
+"""What breaks leaves a trace, and the trace holds nothing of the row (docs/logs.md)."""
 
 import traceback
 from collections.abc import Callable, Iterator
