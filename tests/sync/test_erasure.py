@@ -72,6 +72,7 @@ def make_known_customer(tenant: Tenant) -> tuple[int, int]:
         resolution="dismissed",
         resolved_at=over,
         resolution_note=f"{WORD} said so",
+        evidence={"detail": f"{WORD} has an invalid number", "fields": {}},
     )
     body = {"triggerEvent": "BOOKING_CREATED", "payload": {"attendees": [{"name": WORD}]}}
     admin = make_person(tenant, Role.ADMIN)
@@ -85,6 +86,8 @@ def make_known_customer(tenant: Tenant) -> tuple[int, int]:
     )
     make_delivery(tenant, appointment_id, body=body)
     make_delivery(tenant, None, body=body, booking_uid="uid-known")
+    make_delivery(tenant, None, body=body_of(EMAIL.title()), status=DeliveryStatus.IGNORED)
+    make_delivery(tenant, None, body=body_of(PHONE), status=DeliveryStatus.REFUSED)
     token = make_token(tenant)
     with as_company(tenant.id):
         db.session.add_all(
@@ -152,6 +155,11 @@ def make_known_customer(tenant: Tenant) -> tuple[int, int]:
     return customer_id, appointment_id
 
 
+def body_of(address: str) -> dict[str, Any]:
+    """A booking of no service of ours, or one that was refused: it led to no appointment."""
+    return {"payload": {"attendees": [{"name": WORD, "email": address}], "notes": "with seats"}}
+
+
 def erase(tenant: Tenant, customer_id: int) -> Erasure | None:
     with as_company(tenant.id):
         done = erase_customer(
@@ -183,7 +191,7 @@ def test_after_erasing_nothing_in_any_table_names_the_customer(
     assert places_of(owner_engine, WORD) == set()
     assert places_of(owner_engine, PHONE) == set()
     assert done == Erasure(
-        appointments=1, history=2, deliveries=2, phone_answers=1, api_answers=1, mentions=3
+        appointments=1, history=2, deliveries=4, phone_answers=1, api_answers=1, mentions=3
     )
 
 
@@ -241,6 +249,19 @@ def test_somebody_elses_words_stay(acting: Tenant, owner_engine: Engine) -> None
     )
 
 
+@pytest.mark.parametrize("address", [f"x{EMAIL}", f"{EMAIL}.de", f"{PHONE}9"])
+def test_a_webhook_about_an_address_that_only_looks_alike_stays(
+    acting: Tenant, owner_engine: Engine, address: str
+) -> None:
+    customer_id, _ = make_known_customer(acting)
+    body = {"payload": {"attendees": [{"email": address}]}}
+    make_delivery(acting, None, body=body, status=DeliveryStatus.IGNORED)
+
+    erase(acting, customer_id)
+
+    assert places_of(owner_engine, address) == {"deliveries"}
+
+
 def test_who_books_again_afterwards_is_a_new_customer(acting: Tenant) -> None:
     customer_id, _ = make_known_customer(acting)
 
@@ -263,7 +284,7 @@ def test_an_appointment_to_come_must_be_cancelled_first(
     assert "customers" in places_of(owner_engine, WORD)
 
 
-@pytest.mark.parametrize("what", ["intent", "delivery"])
+@pytest.mark.parametrize("what", ["intent", "delivery", "unattached delivery"])
 def test_what_is_under_way_is_finished_first(
     acting: Tenant, owner_engine: Engine, what: str
 ) -> None:
@@ -273,6 +294,10 @@ def test_what_is_under_way_is_finished_first(
             row = db.session.query(Intent).one()
             row.status, row.finished_at = IntentStatus.WAITING, None
         db.session.commit()
+    if what == "unattached delivery":
+        make_delivery(
+            acting, None, body=body_of(EMAIL), status=DeliveryStatus.RECEIVED, finished_at=None
+        )
     if what == "delivery":
         make_delivery(acting, appointment_id, status=DeliveryStatus.RECEIVED, finished_at=None)
 
@@ -333,6 +358,6 @@ def test_the_export_holds_everything_that_is_kept(acting: Tenant) -> None:
     assert [row["id"] for row in everything["appointments"]] == [appointment_id]
     assert everything["appointments"][0]["guests"] == [EMAIL]
     assert [row["kind"] for row in everything["history"]] == ["resolved", "cancelled"]
-    assert len(everything["from_calcom"]) == 2
+    assert len(everything["from_calcom"]) == 4
     assert len(everything["by_phone"]) == len(everything["findings"]) == 1
     json.dumps(everything)

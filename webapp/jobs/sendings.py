@@ -95,7 +95,8 @@ def _fill(claim: Claim) -> Message:
         company = db.session.get_one(Company, require_company_id())
         to, locale = _address(claim, company)
         reader = Reader(locale, company.zone, company.name)
-        letter = write_letter(items, reader, public_url=settings().public_url)
+        is_mail = claim.channel_id is None
+        letter = write_letter(items, reader, public_url=settings().public_url, is_mail=is_mail)
         return Message(letter, {item.id: item.repeat_count for item in items}, to)
     finally:
         db.session.rollback()

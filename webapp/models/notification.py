@@ -32,6 +32,9 @@ class NotificationType(StrEnum):
     DELIVERY_FAILED = "delivery_failed"
 
 
+NEWS = frozenset({NotificationType.BULK_FINISHED, NotificationType.BOOKING_ADOPTED})
+"""What nobody has to do anything about, and nothing will ever be over for."""
+
 MANY = "many"
 """The subject of an item that tells of many appointments at once (folded by `notify.inbox`)."""
 

@@ -16,7 +16,7 @@ from flask_babel import force_locale
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from webapp.models.notification import Notification
-from webapp.notify.wording import title_of
+from webapp.notify.wording import is_news, title_of
 from webapp.notify.words import gettext
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "mail"
@@ -33,7 +33,8 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """`preferences_url`: where its reader chooses what they are mailed; None where they asked."""
+    """`preferences_url`: where its reader chooses what they are mailed; None where they asked, or
+    where it is no mail."""
 
     subject: str
     text: str
@@ -50,17 +51,23 @@ class Line(NamedTuple):
     button: str
 
 
-def write_letter(items: Sequence[Notification], reader: Reader, *, public_url: str) -> Letter:
-    """A message about these items; without any it is a test. Call inside the app's context."""
+def write_letter(
+    items: Sequence[Notification], reader: Reader, *, public_url: str, is_mail: bool
+) -> Letter:
+    """A message about these items; without any it is a test. Call inside the app's context.
+
+    Only a mail says where its reader chooses what they are mailed.
+    """
     with force_locale(reader.locale):
         lines = [_line(item, reader, public_url) for item in items]
         subject = _subject(items)
+        preferences_url = f"{public_url}/profile/notifications" if is_mail else None
         words = {
             "subject": subject,
             "greeting": _greeting(items),
             "lines": lines,
             "company": reader.company_name,
-            "preferences_url": f"{public_url}/profile/notifications",
+            "preferences_url": preferences_url,
             "language": reader.locale,
             "gettext": gettext,
         }
@@ -68,7 +75,7 @@ def write_letter(items: Sequence[Notification], reader: Reader, *, public_url: s
             subject=subject,
             text=render_letter("letter.txt", words),
             html=render_letter("letter.html", words),
-            preferences_url=str(words["preferences_url"]),
+            preferences_url=preferences_url,
         )
 
 
@@ -81,6 +88,8 @@ def _subject(items: Sequence[Notification]) -> str:
     if not items:
         return gettext("Test message from Lockstep")
     first = items[0]
+    if len(items) == 1 and is_news(first):
+        return title_of(first)
     if len(items) > 1:
         return gettext("Cal.com sync issues: %(number)s", number=len(items))
     if first.appointment_id is not None:
@@ -92,7 +101,9 @@ def _greeting(items: Sequence[Notification]) -> str:
     if not items:
         return gettext("If you read this, messages from Lockstep reach you.")
     if all(item.parameters.get("is_over") for item in items):
-        return gettext("This is over again:")
+        return gettext("This is back to normal:")
+    if all(is_news(item) for item in items):
+        return gettext("For your information:")
     return gettext("This needs somebody's attention:")
 
 

@@ -16,7 +16,9 @@ def title_of_threshold(parameters: Mapping[str, Any]) -> str:
         return gettext("A threshold is crossed")
     value, bound = _figure(parameters.get("value")), _figure(parameters.get("bound"))
     if parameters.get("is_over"):
-        return gettext("Over again: %(what)s", what=_what(ThresholdKind(kind), value))
+        return gettext(
+            "Back within the threshold: %(what)s", what=_what(ThresholdKind(kind), value)
+        )
     return _crossed(ThresholdKind(kind), value, bound)
 
 

@@ -3,7 +3,7 @@
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
-from webapp.models.notification import MANY, Notification, NotificationType
+from webapp.models.notification import MANY, NEWS, Notification, NotificationType
 from webapp.notify.threshold_words import title_of_threshold
 from webapp.notify.words import ngettext
 
@@ -34,6 +34,11 @@ def title_of(item: Notification) -> str:
         return title_of_threshold(item.parameters)
     number = f" #{item.appointment_id}" if item.appointment_id else ""
     return f"{TITLES[item.type]}{number}"
+
+
+def is_news(item: Notification) -> bool:
+    """Whether it only says that something has happened; nobody has to see to it."""
+    return item.type in NEWS or bool(item.parameters.get("is_over"))
 
 
 def _many(type_: NotificationType, count: int) -> str:

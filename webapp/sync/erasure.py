@@ -5,6 +5,7 @@ voice agent and the API sent along. Appointments, their history and the audit ch
 customer's number. Cal.com's own copy is Cal.com's: nothing here reaches it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Update,
     cast,
     delete,
+    false,
     func,
     or_,
     select,
@@ -91,7 +93,7 @@ def export_customer(session: Session, customer_id: int) -> dict[str, Any] | None
         "from_calcom": [
             {"received_at": row.received_at.isoformat(), "body": row.body}
             for row in session.scalars(
-                select(Delivery).where(_is_about(customer_id)).order_by(Delivery.id)
+                select(Delivery).where(_is_about(customer)).order_by(Delivery.id)
             )
         ],
         "by_phone": [
@@ -112,7 +114,9 @@ def erase_customer(
     customer = session.get(Customer, (require_company_id(), customer_id), with_for_update=True)
     if customer is None:
         return None
-    _refuse_too_early(session, customer_id, now)
+    _refuse_too_early(session, customer, now)
+    # By the addresses, so before they are blanked.
+    deliveries = _blank_deliveries(session, customer)
     api_answers = _forget_api_answers(session, customer)
     mentions = forget_mentions(session, words_of(customer))
     is_first = customer.erased_at is None
@@ -121,7 +125,7 @@ def erase_customer(
     erasure = Erasure(
         appointments=_blank_appointments(session, customer_id),
         history=forget_words_of_customer(session, customer_id),
-        deliveries=_blank_deliveries(session, customer_id),
+        deliveries=deliveries,
         phone_answers=_forget_phone_answers(session, customer_id),
         api_answers=api_answers,
         mentions=mentions,
@@ -141,7 +145,8 @@ def erase_customer(
     return erasure
 
 
-def _refuse_too_early(session: Session, customer_id: int, now: datetime) -> None:
+def _refuse_too_early(session: Session, customer: Customer, now: datetime) -> None:
+    customer_id = customer.id
     mine = (
         Appointment.company_id == require_company_id(),
         Appointment.customer_id == customer_id,
@@ -163,9 +168,7 @@ def _refuse_too_early(session: Session, customer_id: int, now: datetime) -> None
         ),
     ) + _count(
         session,
-        select(Delivery.id).where(
-            _is_about(customer_id), Delivery.status == DeliveryStatus.RECEIVED
-        ),
+        select(Delivery.id).where(_is_about(customer), Delivery.status == DeliveryStatus.RECEIVED),
     )
     if under_way:
         raise NotErasable(NotErasable.UNDER_WAY, under_way)
@@ -193,12 +196,12 @@ def _blank_appointments(session: Session, customer_id: int) -> int:
     )
 
 
-def _blank_deliveries(session: Session, customer_id: int) -> int:
+def _blank_deliveries(session: Session, customer: Customer) -> int:
     """Which trigger about which booking stays: it can't be worked off anew, and need not."""
     return _affected(
         session,
         update(Delivery)
-        .where(_is_about(customer_id))
+        .where(_is_about(customer))
         .values(
             body=func.jsonb_build_object(
                 "triggerEvent",
@@ -244,7 +247,12 @@ def _blank_what_was_typed(session: Session, customer_id: int) -> None:
     session.execute(
         update(Discrepancy)
         .where(Discrepancy.company_id == require_company_id(), Discrepancy.appointment_id.in_(ids))
-        .values(resolution_note=None, asked_note=None)
+        .values(
+            resolution_note=None,
+            asked_note=None,
+            # Cal.com's own text, which may name somebody.
+            evidence=Discrepancy.evidence.delete_path(["detail"]),
+        )
         .execution_options(synchronize_session=False)
     )
 
@@ -255,15 +263,28 @@ def _appointment_ids(customer_id: int) -> Select[int]:
     )
 
 
-def _is_about(customer_id: int) -> ColumnElement[bool]:
-    """A delivery about one of the customer's appointments, by its number or by any of its uids."""
-    ids = _appointment_ids(customer_id)
+def _is_about(customer: Customer) -> ColumnElement[bool]:
+    """A delivery about one of the customer's appointments, by its number or by any of its uids; or
+    one that led to no appointment and names the customer's e-mail or telephone."""
+    ids = _appointment_ids(customer.id)
     uids = select(BookingAlias.uid).where(
         BookingAlias.company_id == require_company_id(), BookingAlias.appointment_id.in_(ids)
     )
+    body = cast(Delivery.body, Text)
+    names = [body.regexp_match(each, flags="i") for each in _patterns_of(customer)]
     return (Delivery.company_id == require_company_id()) & or_(
-        Delivery.appointment_id.in_(ids), Delivery.booking_uid.in_(uids)
+        Delivery.appointment_id.in_(ids),
+        Delivery.booking_uid.in_(uids),
+        Delivery.old_booking_uid.in_(uids),
+        Delivery.appointment_id.is_(None) & or_(false(), *names),
     )
+
+
+def _patterns_of(customer: Customer) -> list[str]:
+    """PostgreSQL's regular expressions for the addresses, not within longer ones."""
+    email, phone = customer.email, customer.phone
+    patterns = [rf"(?<![\w.%+-]){re.escape(email)}(?![\w-]|\.\w)"] if email else []
+    return patterns + ([rf"{re.escape(phone)}(?!\d)"] if phone else [])
 
 
 def _of(session: Session, model: Any, column: Any, customer_id: int) -> Sequence[Any]:

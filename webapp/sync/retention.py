@@ -19,7 +19,7 @@ from webapp.models.delivery import delete_deliveries_before
 from webapp.models.discrepancy import Discrepancy
 from webapp.models.idempotency_key import IdempotencyKey
 from webapp.models.intent import Attempt, Intent
-from webapp.models.notification import Notification, NotificationType
+from webapp.models.notification import NEWS, Notification, NotificationType
 from webapp.models.phone_answer import PhoneAnswer
 from webapp.models.remote_change import RemoteChange
 from webapp.models.run import PeriodicSlot, Run, RunScope
@@ -132,7 +132,7 @@ def _notifications(session: Session, before: datetime, most: int) -> int:
     """What is over, and news that nothing will ever be over for; an open item of any other kind
     stays however old it is, read or not."""
     is_news = or_(
-        Notification.type.in_([NotificationType.BULK_FINISHED, NotificationType.BOOKING_ADOPTED]),
+        Notification.type.in_(NEWS),
         (Notification.type == NotificationType.THRESHOLD_CROSSED)
         & Notification.parameters["is_over"].as_boolean(),
     )

@@ -15,7 +15,7 @@ from webapp.models.preference import MailWish
 from webapp.models.sync_state import SyncState
 from webapp.models.user import Role
 from webapp.notify.wording import TITLES as NOTIFICATIONS
-from webapp.notify.wording import title_of
+from webapp.notify.wording import is_news, title_of
 from webapp.sync.policies import HeldBack
 
 
@@ -152,6 +152,7 @@ def sentence(text: object) -> str:
 
 def register(app: Flask) -> None:
     app.add_template_filter(title_of)
+    app.add_template_filter(is_news)
     app.add_template_filter(sentence)
     app.jinja_env.globals.update(
         SYNC_STATES=SYNC_STATES,
