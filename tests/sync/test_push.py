@@ -205,6 +205,7 @@ def test_what_keeps_failing_is_flagged_after_three_retries_and_heals_by_itself(
     assert (row.requires_manual_review, row.sync_error_code) == (True, "HTTP_503")
     assert desk.open_findings() == [(appointment_id, "sync_failed", "HTTP_503")]
     assert desk.cal.operations().count("bookings.create") == 4
+    assert desk.evidence(appointment_id)["attempts"] == 4
 
     desk.cal.heal()
     desk.work_through(80, step=10)

@@ -58,10 +58,12 @@ class Finding:
     """How our side stood, where that may decide: `status` and `starts_at`."""
     held_back: str | None = None
     """Why the company's policies leave it to a person, where they have a say."""
+    attempts: int | None = None
+    """How often a push was tried, where one failed."""
 
     @property
     def evidence(self) -> dict[str, Any]:
-        more = {"ours": self.ours, "held_back": self.held_back}
+        more = {"ours": self.ours, "held_back": self.held_back, "attempts": self.attempts}
         return self._seen | {name: value for name, value in more.items() if value is not None}
 
     @property
