@@ -57,6 +57,17 @@ def test_those_who_wait_get_their_turns_one_by_one(budget: Budget) -> None:
     assert waits == pytest.approx([60, 66, 72, 78])
 
 
+def test_turns_reach_as_far_as_the_queue_is_long_for_half_an_hour(budget: Budget) -> None:
+    """Whoever wakes before a call is free for it wakes in vain, and keeps a worker busy."""
+    for _ in range(10):
+        budget.take(NOW, is_sweep=False)
+
+    waits = [_wait(budget, NOW) or 0 for _ in range(302)]
+
+    assert waits[:301] == pytest.approx([60 + 6 * number for number in range(301)])
+    assert waits[301] == pytest.approx(60), "then they begin anew"
+
+
 def test_sweeps_stop_before_people_do(budget: Budget) -> None:
     sweeps = [_wait(budget, NOW, is_sweep=True) for _ in range(8)]
     people = [_wait(budget, NOW) for _ in range(6)]

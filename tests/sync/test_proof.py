@@ -1,9 +1,16 @@
 """Cal.com has answered 201 and kept nothing: recent creates are proven, many by one listing."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.desk import Desk, in_days
+from webapp import clock
+from webapp.application import settings
+from webapp.extensions import db
 from webapp.models.sync_state import SyncState
+from webapp.models.tenancy import as_company
+from webapp.sync.proof import record_proofs, take_unproven
 
 
 def listings(desk: Desk) -> int:
@@ -36,6 +43,28 @@ def test_a_create_that_was_answered_but_not_kept_is_found_and_flagged(desk: Desk
     assert desk.push_again(lost)
     desk.work()
     assert len(desk.cal.live_bookings()) == 2
+
+
+def test_a_move_pushed_during_the_listing_keeps_the_proof_of_its_own(desk: Desk) -> None:
+    appointment_id = desk.book(in_days(2))
+    desk.work()
+    uid = str(desk.appointment(appointment_id).calcom_v2_booking_id)
+    clock.advance(timedelta(seconds=settings().proof_seconds + 1))
+    with as_company(desk.company.id):
+        unproven = take_unproven(db.session(), now=clock.now())
+        db.session.commit()
+    assert unproven is not None
+
+    desk.move(appointment_id, in_days(4))
+    desk.work()
+    with as_company(desk.company.id):
+        record_proofs(db.session(), unproven, {uid}, now=clock.now())
+        db.session.commit()
+
+    due_at = clock.now() + timedelta(seconds=settings().proof_seconds)
+    left = desk.appointment(appointment_id).existence_due_at
+    assert left is not None
+    assert abs(left - due_at) < timedelta(seconds=5)
 
 
 def test_a_listing_that_lags_accuses_nobody(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -205,6 +206,7 @@ def test_what_keeps_failing_is_flagged_after_three_retries_and_heals_by_itself(
     assert (row.requires_manual_review, row.sync_error_code) == (True, "HTTP_503")
     assert desk.open_findings() == [(appointment_id, "sync_failed", "HTTP_503")]
     assert desk.cal.operations().count("bookings.create") == 4
+    assert desk.evidence(appointment_id)["attempts"] == 4
 
     desk.cal.heal()
     desk.work_through(80, step=10)
@@ -498,6 +500,28 @@ def test_a_try_begins_no_call_that_could_outlast_its_lease(desk: Desk) -> None:
     assert carried.operations == ["get"]
     assert (carried.error and carried.error.code, carried.is_in_doubt) == ("TIMEOUT", False)
     assert desk.cal.mails() == ["created"]
+
+
+def test_asking_for_a_refused_key_again_is_part_of_the_tries_budget(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the try could outlast its lease by as long as `/me` takes."""
+    desk.cal.fail(*KEY_REFUSED)
+    appointment_id = desk.book(in_days(2))
+    desk.work()
+    desk.cal.fail({"kind": "latency", "seconds": 0.3, "operation": "me"})
+    budgets: list[float] = []
+
+    def note_budget(*arguments: Any, budget_seconds: float, **values: Any) -> Carried:
+        budgets.append(budget_seconds)
+        return carry(*arguments, budget_seconds=budget_seconds, **values)
+
+    monkeypatch.setattr(push, "carry", note_budget)
+    clock.advance(timedelta(seconds=settings().reconnect_seconds + 1))
+    desk.work()
+
+    assert desk.appointment(appointment_id).calcom_sync_status is SyncState.SYNCED
+    assert budgets[0] < settings().push_budget_seconds - 0.25
 
 
 def test_what_one_worker_holds_no_other_claims(desk: Desk) -> None:

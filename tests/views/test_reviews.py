@@ -488,6 +488,23 @@ def test_an_export_that_is_taken_slowly_keeps_no_transaction_open(
     assert b"".join(pieces) == b"", "that was the whole of it, and it's over"
 
 
+def test_attempts_are_those_at_the_push_where_one_failed(
+    at_manager: Visitor, make: Make, company: Tenant, owner_engine: Engine
+) -> None:
+    make(make_discrepancy, company)
+    failed = {"type_": DiscrepancyType.SYNC_FAILED, "code": "HTTP_503"}
+    make(make_discrepancy, company, **failed, evidence={"attempts": 7})
+    make(make_discrepancy, company, **failed)
+    _set(owner_engine, "sync_attempt_count = 2")
+
+    page = at_manager.page("/reviews")
+
+    cells = find(page, "td", data_label="Attempts")
+    assert sorted(cell.text.strip() for cell in cells) == ["2", "2", "7"]
+    header, *rows = _export(at_manager)
+    assert sorted(row[header.index("Attempts")] for row in rows) == ["2", "2", "7"]
+
+
 def test_german_readers_get_semicolons(at_manager: Visitor, finding: int) -> None:
     at_manager.post("/profile/language", {"language": "de"})
     response = at_manager.post("/reviews/exports")

@@ -21,15 +21,15 @@ from webapp.calcom.errors import CONNECTION, TIMEOUT, CircuitOpen
 
 # KEYS: the breaker. ARGV: now, until when a trial holds, whose. Returns '' or until when to wait.
 # Those who wait get their turns one by one: when it closes all are due at once anyway, and while it
-# doesn't, a thousand that wake together would keep the workers from everybody else. After three
-# hundred turns they begin anew.
+# doesn't, a thousand that wake together would keep the workers from everybody else. After half
+# an hour of turns they begin anew.
 _ADMIT = """
 local function at(name) return tonumber(redis.call('HGET', KEYS[1], name) or 0) end
 local now = tonumber(ARGV[1])
 local free_at = math.max(at('open_until'), at('trial_until'))
 if now < free_at then
   local turn = at('turn') + 1
-  if turn < free_at or turn > free_at + 300 then turn = free_at end
+  if turn < free_at or turn > free_at + 1800 then turn = free_at end
   redis.call('HSET', KEYS[1], 'turn', string.format('%.6f', turn))
   return string.format('%.6f', turn)
 end

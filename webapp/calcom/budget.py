@@ -26,7 +26,8 @@ _FORGOTTEN_AFTER_SECONDS = 24 * 3600
 
 # KEYS: state, calls. ARGV: now, window, budget unless learnt, share, queue, call's name, lifetime.
 # Returns '' or until when to wait. Those who wait get their turns one by one, as calls come free;
-# after five windows the turns begin anew.
+# turns reach as far as the queue is long, for half an hour: else thousands that wait would wake in
+# vain again and again, and keep the workers from everybody else.
 _TAKE = """
 local now, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local function at(name) return tonumber(redis.call('HGET', KEYS[1], name) or 0) end
@@ -42,7 +43,7 @@ local is_told = now < at('there_until')
 if is_told and at('there_used') >= most then free_at = math.max(free_at, at('there_until')) end
 if free_at > now then
   local turn = at(ARGV[5]) + window / most
-  if turn < free_at or turn > free_at + 5 * window then turn = free_at end
+  if turn < free_at or turn > free_at + 30 * window then turn = free_at end
   redis.call('HSET', KEYS[1], ARGV[5], string.format('%.6f', turn))
   return string.format('%.6f', turn)
 end

@@ -1,5 +1,7 @@
 """The push job: claim, commit, call, settle, commit, enqueue what follows."""
 
+import time
+
 import structlog
 
 from webapp import clock
@@ -69,6 +71,8 @@ def _call(claim: Claim, *, is_sweep: bool = False) -> Carried:
 
 def _carry(claim: Claim, *, is_sweep: bool) -> Carried:
     assert claim.wish is not None  # noqa: S101 - narrows the type
+    # Asking `/me` is part of the try: the lease has to outlive both.
+    ends = time.monotonic() + settings().push_budget_seconds
     with open_client(is_sweep=is_sweep) as client:
         if claim.needs_reconnect:
             client.me()
@@ -76,7 +80,7 @@ def _carry(claim: Claim, *, is_sweep: bool) -> Carried:
             claim.wish,
             claim.known,
             client,
-            budget_seconds=settings().push_budget_seconds,
+            budget_seconds=ends - time.monotonic(),
             call_seconds=settings().calcom_call_seconds,
         )
         carried.has_proved_key = claim.needs_reconnect

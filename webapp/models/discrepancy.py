@@ -145,6 +145,15 @@ class Discrepancy(Owned, Base):
         return self.resolved_at is None
 
     @property
+    def attempt_count(self) -> int:
+        """Tries at a push that failed, as its evidence says; else verifications since both agreed.
+
+        Needs `appointment` loaded.
+        """
+        is_push = self.type is DiscrepancyType.SYNC_FAILED and "attempts" in self.evidence
+        return int(self.evidence["attempts"]) if is_push else self.appointment.sync_attempt_count
+
+    @property
     def time_to_resolution(self) -> timedelta | None:
         """From finding to settling; None while it is open."""
         return None if self.resolved_at is None else self.resolved_at - self.opened_at

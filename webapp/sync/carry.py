@@ -11,13 +11,16 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from webapp.calcom.client import CalcomClient
 from webapp.calcom.errors import (
     CONNECTION,
     TIMEOUT,
     AlreadyCancelled,
+    BudgetSpent,
     CalcomError,
+    CircuitOpen,
     Conflict,
     NotFound,
     ProtocolError,
@@ -41,6 +44,8 @@ MAX_HOPS = 20
 MAX_PAGES = 8
 LIVE_BOOKINGS = frozenset({BookingStatus.ACCEPTED, BookingStatus.PENDING, BookingStatus.UNKNOWN})
 WRITES = frozenset({"create", "reschedule", "cancel"})
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,16 +231,23 @@ class _Trip:
             raise Unavailable(CONNECTION, "A successor can't be read yet", sent=False) from error
 
     def _list(self, query: BookingQuery) -> BookingPage:
-        self._begin("list")
-        return self._client.list_bookings(query)
+        return self._make("list", lambda: self._client.list_bookings(query))
 
     def _note(self, operation: str, call: Callable[[], Booking]) -> Booking:
-        self._begin(operation)
-        booking = call()
+        booking = self._make(operation, call)
         self._remember(booking)
         if operation in WRITES:
             self.result.writes_done += 1
         return booking
+
+    def _make(self, operation: str, call: Callable[[], Answer]) -> Answer:
+        self._begin(operation)
+        try:
+            return call()
+        except (BudgetSpent, CircuitOpen):
+            # Kept back before anything was sent: no call was made.
+            self.result.operations.pop()
+            raise
 
     def _remember(self, booking: Booking) -> None:
         if booking.uid not in self.result.uids:

@@ -60,10 +60,17 @@ class Finding:
     """Why the company's policies leave it to a person, where they have a say."""
     second_of: int | None = None
     """The appointment whose key a booking found only there carries, beside its own booking."""
+    attempts: int | None = None
+    """How often a push was tried, where one failed."""
 
     @property
     def evidence(self) -> dict[str, Any]:
-        more = {"ours": self.ours, "held_back": self.held_back, "second_of": self.second_of}
+        more = {
+            "ours": self.ours,
+            "held_back": self.held_back,
+            "second_of": self.second_of,
+            "attempts": self.attempts,
+        }
         return self._seen | {name: value for name, value in more.items() if value is not None}
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from webapp.calcom.client import CalcomClient
@@ -32,6 +32,7 @@ class Unproven:
     row_ids: tuple[int, ...]
     event_type_ids: tuple[int, ...]
     since: datetime
+    lease_until: datetime
 
 
 def take_unproven(session: Session, *, now: datetime) -> Unproven | None:
@@ -55,8 +56,9 @@ def take_unproven(session: Session, *, now: datetime) -> Unproven | None:
     ).all()
     if not rows:
         return None
+    lease_until = now + PROOF_LEASE
     for appointment, _ in rows:
-        appointment.existence_due_at = now + PROOF_LEASE
+        appointment.existence_due_at = lease_until
     written = [appointment.remote_written_at or now for appointment, _ in rows]
     return Unproven(
         appointments={
@@ -65,6 +67,7 @@ def take_unproven(session: Session, *, now: datetime) -> Unproven | None:
         row_ids=tuple(row.id for row, _ in rows),
         event_type_ids=tuple(sorted({each for _, each in rows if each is not None})),
         since=min(written) - CLOCK_MARGIN,
+        lease_until=lease_until,
     )
 
 
@@ -87,21 +90,34 @@ def list_recent(unproven: Unproven, client: CalcomClient) -> set[str]:
 
 
 def record_proofs(session: Session, unproven: Unproven, seen: set[str], *, now: datetime) -> int:
-    """What was seen is proven; the rest is verified at once. Returns how many were not seen."""
+    """What was seen is proven; the rest is verified at once. Returns how many were not seen.
+
+    What was pushed during the listing has a proof of its own to come: compare-and-swap.
+    """
     missing = [
         appointment_id for uid, appointment_id in unproven.appointments.items() if uid not in seen
     ]
-    _write(session, unproven.row_ids, existence_due_at=None)
+    is_still_ours = Appointment.existence_due_at == unproven.lease_until
     _write(session, missing, next_verification_at=now)
+    _write(session, unproven.row_ids, is_still_ours, existence_due_at=None)
     for appointment_id in missing:
         record_event(session, appointment_id, EventKind.ABSENCE_SUSPECTED, at=now)
     return len(missing)
 
 
-def _write(session: Session, appointment_ids: Sequence[int], **values: datetime | None) -> None:
+def _write(
+    session: Session,
+    appointment_ids: Sequence[int],
+    *conditions: ColumnElement[bool],
+    **values: datetime | None,
+) -> None:
     session.execute(
         update(Appointment)
-        .where(Appointment.company_id == require_company_id(), Appointment.id.in_(appointment_ids))
+        .where(
+            Appointment.company_id == require_company_id(),
+            Appointment.id.in_(appointment_ids),
+            *conditions,
+        )
         .values(**values)
         .execution_options(synchronize_session=False)
     )

@@ -168,6 +168,10 @@ def _flag(
 ) -> None:
     assert carried.error is not None  # noqa: S101 - narrows the type
     finding = Finding(
-        DiscrepancyType.SYNC_FAILED, carried.error.code, detail=carried.error.detail or None
+        DiscrepancyType.SYNC_FAILED,
+        carried.error.code,
+        detail=carried.error.detail or None,
+        # A try that used up no attempt was one all the same.
+        attempts=max(intent.attempt_count, 1),
     )
     raise_finding(session, appointment, finding, now=now, intent_id=intent.id)

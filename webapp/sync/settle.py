@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from webapp.calcom.errors import CalcomError, Conflict, Rejected
+from webapp.calcom.errors import Conflict, Postponed, Rejected, Unauthorised
 from webapp.models.appointment import Appointment
 from webapp.models.discrepancy import DiscrepancyType, Resolution
 from webapp.models.history import EventKind, record_event
@@ -85,14 +85,24 @@ def _end_attempt(
     )
     if attempt is None:
         return
+    if not lost and _was_kept_back(carried):
+        session.delete(attempt)
+        return
     attempt.finished_at = now
     attempt.operations = ",".join(carried.operations)
-    attempt.outcome = LEASE_LOST if lost else _outcome(carried.error)
+    attempt.outcome = LEASE_LOST if lost else _outcome(carried)
     attempt.http_status = carried.error.status if carried.error else None
 
 
-def _outcome(error: CalcomError | None) -> str:
-    return "done" if error is None else error.code
+def _was_kept_back(carried: Carried) -> bool:
+    """Nothing of it reached Cal.com: that it waits is said once, not with each turn in vain."""
+    return not carried.operations and isinstance(carried.error, (Postponed, Unauthorised))
+
+
+def _outcome(carried: Carried) -> str:
+    if carried.must_wait_for_listing:
+        return LISTING_LAGS
+    return "done" if carried.error is None else carried.error.code
 
 
 def _after_success(

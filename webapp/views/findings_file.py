@@ -76,7 +76,7 @@ def _queue_row(finding: Discrepancy, now: datetime) -> Sequence[object]:
         finding.code,
         _local(finding.opened_at),
         int((now - finding.opened_at).total_seconds() // 3600),
-        appointment.sync_attempt_count,
+        finding.attempt_count,
         " ".join(in_plain_words(finding)),
     )
 

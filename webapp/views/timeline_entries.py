@@ -1,7 +1,7 @@
 """An appointment's timeline: its history, every try at a change, every webhook about it, merged by
 time; where the sides were compared, what each of them said stands side by side (S6)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -16,6 +16,8 @@ from webapp.models.delivery import Delivery, DeliveryStatus
 from webapp.models.history import EventKind, HistoryEvent, timeline
 from webapp.models.intent import Attempt, Intent, IntentKind, IntentStatus
 from webapp.models.tenancy import require_company_id
+from webapp.sync.answers import LISTING_LAGS
+from webapp.sync.carry import WRITES
 from webapp.views.delivery_words import delivery_reason, trigger
 from webapp.views.evidence import Difference, differences
 from webapp.views.explanations import explain
@@ -51,6 +53,14 @@ CALLS: dict[str, LazyString] = {
     "reschedule": _l("moved it"),
     "cancel": _l("cancelled it"),
 }
+TRIED: dict[str, LazyString] = {
+    "list": _l("tried to look through the bookings"),
+    "get": _l("tried to read the booking"),
+    "create": _l("tried to book"),
+    "reschedule": _l("tried to move it"),
+    "cancel": _l("tried to cancel it"),
+}
+"""What came to nothing, or may have."""
 ARRIVED = Mark(_l("Webhook from Cal.com"), "webhook", "secondary")
 ARRIVALS: dict[DeliveryStatus, LazyString] = {
     DeliveryStatus.RECEIVED: _l("It has not been worked off yet."),
@@ -154,8 +164,18 @@ def _calls(attempt: Attempt) -> str:
     names = [name for name in attempt.operations.split(",") if name]
     if not names:
         return ""
-    calls = ", ".join(str(CALLS.get(name, name)) for name in names)
+    calls = ", ".join(str(_words(attempt.outcome, names, at)) for at in range(len(names)))
     return _("Asked Cal.com: %(calls)s.", calls=calls)
+
+
+def _words(outcome: str | None, names: Sequence[str], at: int) -> LazyString | str:
+    """A try that didn't go through ended with its last call, and no write of it is to be believed;
+    what it read before, it did read."""
+    name = names[at]
+    is_write = name in WRITES
+    ended_it = at == len(names) - 1 and outcome != LISTING_LAGS
+    came_to_nothing = outcome != "done" and (is_write or ended_it)
+    return (TRIED if came_to_nothing else CALLS).get(name, name)
 
 
 def _outcome(attempt: Attempt) -> str:
