@@ -5,7 +5,9 @@
 
 A run checkpoints with every page, in the page's own transaction, so that a further job (or another
 worker, after a death) goes on where it stopped and nothing counts twice. The checkpoint is a
-compare-and-swap: a job that lost its lease to another can't write.
+compare-and-swap: a job that lost its lease to another can't write a page. While doubts and
+absences are settled the checkpoint stands still: two jobs there ask twice and count twice, but
+write the same. Nothing is written for a run that is over.
 """
 
 from dataclasses import dataclass
