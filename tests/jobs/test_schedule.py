@@ -8,6 +8,7 @@ from flask import Flask
 from redis import Redis
 from rq_scheduler import Scheduler
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from tests.factories import Tenant, make_appointment
 from webapp import clock
@@ -16,7 +17,7 @@ from webapp.extensions import db
 from webapp.jobs import schedule
 from webapp.jobs.queues import PERIODIC, JsonJob, queue
 from webapp.models.run import PeriodicSlot, Run
-from webapp.models.tenancy import as_company
+from webapp.models.tenancy import as_company, require_company_id
 
 pytestmark = pytest.mark.usefixtures("engine")
 TICKS = sorted(f"tick-{name}" for name in schedule.TASKS)
@@ -128,3 +129,36 @@ def test_a_handed_over_entry_comes_again_and_is_json(redis: Redis) -> None:
     for _, next_at in redis.zrange(Scheduler.scheduled_jobs_key, 0, -1, withscores=True):
         pause = next_at - datetime.now(UTC).timestamp()
         assert 0 < pause <= settings().tick_seconds
+
+
+def test_ticks_that_wait_for_a_worker_are_not_queued_again(redis: Redis) -> None:
+    schedule.assert_list(redis)
+    for _ in range(5):
+        # Half a minute later each time.
+        redis.zadd(Scheduler.scheduled_jobs_key, dict.fromkeys(TICKS, 1), xx=True)
+        schedule.hand_over_due(redis)
+
+    assert sorted(queue(PERIODIC, redis).job_ids) == TICKS
+    queue(PERIODIC, redis).empty()
+    schedule.assert_list(redis)
+    redis.zadd(Scheduler.scheduled_jobs_key, dict.fromkeys(TICKS, 1), xx=True)
+    schedule.hand_over_due(redis)
+    assert sorted(queue(PERIODIC, redis).job_ids) == TICKS, "they come again"
+
+
+def test_a_company_that_breaks_a_tick_costs_no_other_its_slot(
+    company: Tenant, other_company: Tenant, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_if_due = schedule.begin_if_due
+
+    def break_off(session: Session, task: schedule.Task, now: datetime) -> int | None:
+        if require_company_id() == company.id:
+            raise LookupError("nobody foresaw this")
+        return begin_if_due(session, task, now)
+
+    assert company.id < other_company.id
+    monkeypatch.setattr(schedule, "begin_if_due", break_off)
+
+    schedule.tick("verification")
+
+    assert (runs_of(company), runs_of(other_company)) == (0, 1)

@@ -339,6 +339,33 @@ def test_a_run_that_was_asked_to_stop_ends_before_its_next_page(desk: Desk) -> N
         assert not request_stop(db.session(), run_id, now=clock.now(), user_id=None)
 
 
+def test_a_look_at_changes_gives_way_to_a_person_and_loses_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = fill_calendar(desk.company, desk.cal, 3)
+    run(desk, RunScope.DELTA)
+    move(desk, pairs[0])
+    clock.advance(timedelta(minutes=10))
+    delta, asked = begin(desk, RunScope.DELTA), []
+    read_page = sweep.read_by_change
+
+    def ask_meanwhile(*args: Any) -> Any:
+        asked.append(begin(desk, RunScope.REQUESTED))
+        return read_page(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "read_by_change", ask_meanwhile)
+        run_job("run", desk.company.id, delta)
+
+    ended = read(desk, delta)
+    assert (ended.status.value, ended.compared_count) == ("stopped", 0)
+    assert desk.open_findings() == [], "what it read counts for nothing"
+    run_job("run", desk.company.id, asked[0])
+    assert read(desk, asked[0]).status.value == "done"
+    assert branches(desk) == {pairs[0].id: ("data_mismatch", "moved_there")}
+    assert run(desk, RunScope.DELTA).changed_since == ended.changed_since
+
+
 def test_a_run_that_waits_for_cal_com_stops_when_it_is_asked_to(desk: Desk) -> None:
     run_id = begin(desk, RunScope.FULL)
     desk.cal.fail({"kind": "rate_limited", "reset_seconds": 50, "times": 100})

@@ -9,9 +9,10 @@ from sqlalchemy import select
 from tests.desk import Desk, in_days
 from tests.factories import make_person
 from tests.filled import fill_calendar
-from tests.sync.test_runs import run
+from tests.sync.test_runs import begin, read, run
 from webapp import clock
 from webapp.extensions import db
+from webapp.jobs.inline import run_job
 from webapp.models.appointment import AppointmentStatus
 from webapp.models.company import UnclaimedPolicy
 from webapp.models.discrepancy import Action, Discrepancy
@@ -179,3 +180,33 @@ def test_no_policy_takes_a_second_booking_over(desk: Desk) -> None:
     [_, second] = desk.appointments()
     assert is_flagged(desk, second)
     assert len(desk.cal.live_bookings()) == 2, "a person has to cancel one"
+
+
+def test_a_second_booking_is_found_though_the_look_at_it_has_to_wait(desk: Desk) -> None:
+    """Or though its job dies: nothing of the page counts before."""
+    first = book_a_second(desk, silent=True)
+    clock.advance(timedelta(minutes=20))
+    desk.cal.fail({"kind": "rate_limited", "reset_seconds": 5, "operation": "bookings.get"})
+    run_id = begin(desk, RunScope.FULL)
+    run_job("run", desk.company.id, run_id)
+    assert (read(desk, run_id).status.value, read(desk, run_id).listing_count) == ("running", 0)
+    desk.cal.heal()
+
+    desk.work_through(120, step=30)
+
+    done = read(desk, run_id)
+    assert (done.status.value, done.only_there_count, done.flagged_count) == ("done", 1, 1)
+    [_, second] = desk.appointments()
+    assert desk.evidence(second)["second_of"] == first
+
+
+def test_one_that_cannot_be_read_holds_up_no_run(desk: Desk) -> None:
+    book_a_second(desk, silent=True)
+    clock.advance(timedelta(minutes=20))
+    desk.cal.fail({"kind": "status", "status": 503, "operation": "bookings.get"})
+
+    done = run(desk)
+
+    assert (done.status.value, done.error_count, done.only_there_count) == ("done", 2, 0)
+    desk.cal.heal()
+    assert run(desk).only_there_count == 1, "the next listing shows it again"

@@ -163,8 +163,10 @@ def test_a_second_click_starts_nothing_and_says_why(
 def test_while_a_run_is_running_it_stays_open(
     at_manager: Visitor, make: Make, company: Tenant, incident: int, owner_engine: Engine
 ) -> None:
-    make(make_run, company, is_running=True)
-    at_manager.post(f"/incidents/{incident}/flaggings")
+    running = make(make_run, company, is_running=True)
+    answer = at_manager.post(f"/incidents/{incident}/flaggings")
+    assert answer.location == f"/runs/{running}", "what is in the way"
+    assert "this verification is running" in at_manager.page(answer.location)
     assert stored(owner_engine)["settlement"] is None
     assert audit(owner_engine) == []
 
@@ -179,6 +181,40 @@ def test_staff_see_it_and_settle_nothing(
         assert at_staff.post(f"/incidents/{incident}/{path}").status_code == 403
     assert at_staff.get(f"/incidents/{incident}/flaggings").status_code == 403
     assert stored(owner_engine)["settlement"] is None
+
+
+def test_who_may_not_settle_findings_settles_no_incident_either(
+    at_manager: Visitor, at_admin: Visitor, company: Tenant, incident: int, owner_engine: Engine
+) -> None:
+    with owner_engine.begin() as connection:
+        connection.execute(text("UPDATE companies SET managers_settle = false"))
+    html = at_manager.page(f"/incidents/{incident}")
+    assert "An admin has to settle this." in html
+    assert not find(html, "form", action=f"/incidents/{incident}/runs")
+    for path in ("runs", "flaggings"):
+        assert at_manager.post(f"/incidents/{incident}/{path}").status_code == 403
+    assert at_manager.get(f"/incidents/{incident}/flaggings").status_code == 403
+    assert stored(owner_engine)["settlement"] is None
+    assert at_admin.post(f"/incidents/{incident}/flaggings").status_code == 303
+
+
+def test_another_account_is_made_the_companys_by_an_admin_alone(
+    at_manager: Visitor, at_admin: Visitor, make: Make, company: Tenant, owner_engine: Engine
+) -> None:
+    evidence = {"account": {"id": 8, "name": "blau"}, "known_account": {"id": 7, "name": "gelb"}}
+    number = make(make_incident, company, IncidentCause.OTHER_ACCOUNT, evidence=evidence)
+    html = at_manager.page(f"/incidents/{number}")
+    assert "Which account is yours, an admin has to say." in html
+    assert find(html, "form", action=f"/incidents/{number}/runs")
+    assert not find(html, "a", href=f"/incidents/{number}/flaggings")
+    assert at_manager.get(f"/incidents/{number}/flaggings").status_code == 403
+    assert at_manager.post(f"/incidents/{number}/flaggings").status_code == 403
+    assert stored(owner_engine)["settlement"] is None
+
+    assert find(at_admin.page(f"/incidents/{number}"), "a", href=f"/incidents/{number}/flaggings")
+    assert at_admin.post(f"/incidents/{number}/flaggings").status_code == 303
+    with owner_engine.connect() as connection:
+        assert connection.scalar(text("SELECT max(calcom_account_id) FROM companies")) == 8
 
 
 def test_the_overview_says_so_until_it_is_settled(

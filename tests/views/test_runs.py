@@ -1,5 +1,7 @@
 """Runs: listed with their figures, watched while they work, started and stopped."""
 
+import inspect
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,7 +15,10 @@ from tests.views.conftest import Visitor
 from tests.views.counting import count_statements
 from tests.views.markup import bars, by_id, find, words
 from webapp import clock
+from webapp.jobs import sweep
 from webapp.models.run import RunPhase, RunScope, RunStatus
+from webapp.sync import doubts, pages, unclaimed, writing
+from webapp.views.run_words import SKIPS
 
 Make = Callable[..., int]
 FIGURES = {
@@ -179,6 +184,30 @@ def test_a_manager_starts_one_without_javascript_and_watches_it(
     assert again.location == "/runs"
     assert "already running" in at_manager.page("/runs")
     assert len(runs()) == 1
+
+
+def test_a_look_at_changes_gives_way_to_a_person(
+    at_manager: Visitor,
+    make: Make,
+    company: Tenant,
+    manager: Person,
+    runs: Callable[[], list[dict[str, Any]]],
+) -> None:
+    delta = make(make_run, company, is_running=True, scope=RunScope.DELTA, compared_count=3)
+
+    assert at_manager.post("/runs").location == f"/runs/{delta + 1}"
+
+    ended, begun = runs()
+    assert (ended["status"], ended["stop_requested_by_user_id"]) == ("stopped", manager.id)
+    assert (begun["scope"], begun["status"]) == ("requested", "running")
+
+
+def test_every_reason_to_leave_one_out_has_words() -> None:
+    spoken = r'(?:return |skipped\[|_skip\()"([a-z_]+)"'
+    modules = (pages, unclaimed, writing, doubts, sweep)
+    reasons = {each for module in modules for each in re.findall(spoken, inspect.getsource(module))}
+    assert len(reasons) > 15, "they are found"
+    assert reasons <= set(SKIPS)
 
 
 def test_a_manager_stops_one_and_it_says_so(

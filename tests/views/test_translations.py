@@ -82,6 +82,7 @@ def test_the_companys_own_words_are_used() -> None:
     assert words["Cancel appointment"] == "Stornieren"
     assert words["Reschedule"] == "Verschieben"
     assert words["Verify all now"] == "Jetzt alle abgleichen"
+    assert words["Synchronisation is already running"] == "Synchronisation läuft bereits"
     assert words["A verification is already running."] == "Ein Abgleich läuft bereits."
     assert words["Appointments"] == "Termine"
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from redis import Redis
 from redis.exceptions import RedisError
 from rq_scheduler import Scheduler
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from webapp import clock
@@ -30,6 +31,7 @@ from webapp.jobs.queues import (
     enqueue_run,
     enqueue_sealing,
     enqueue_thresholds,
+    queue,
 )
 from webapp.jobs.sealing import begin_sealing
 from webapp.jobs.slots import every, nightly
@@ -168,11 +170,21 @@ def tick(task_name: str) -> None:
     db.session.rollback()
     for company_id in ids:
         with as_company(company_id):
-            row_id = begin_if_due(db.session(), task, clock.now())
-            db.session.commit()
-            if row_id is not None:
-                log("schedule").info("slot_begun", task=task.name, company_id=company_id)
-                task.hand_over(company_id, row_id)
+            try:
+                _tick_for(company_id, task)
+            except OperationalError:
+                raise
+            except Exception:  # noqa: BLE001 - one company must not cost those after it their slot
+                db.session.rollback()
+                log("schedule").exception("tick_broke_off", task=task.name, company_id=company_id)
+
+
+def _tick_for(company_id: int, task: Task) -> None:
+    row_id = begin_if_due(db.session(), task, clock.now())
+    db.session.commit()
+    if row_id is not None:
+        log("schedule").info("slot_begun", task=task.name, company_id=company_id)
+        task.hand_over(company_id, row_id)
 
 
 def begin_if_due(session: Session, task: Task, now: datetime) -> int | None:
@@ -211,12 +223,18 @@ def assert_list(connection: Redis) -> None:
 
 
 def hand_over_due(connection: Redis) -> None:
-    """What rq-scheduler's own loop does, but past an entry that can't be read."""
+    """What rq-scheduler's own loop does, but past an entry that can't be read; and a tick that
+    waits already isn't queued once more, or they would pile up where no worker is."""
     scheduler = _scheduler(connection)
     now = datetime.now(UTC).timestamp()
     due = cast(list[bytes], connection.zrangebyscore(Scheduler.scheduled_jobs_key, 0, now))
+    waiting = set(queue(PERIODIC, connection).job_ids) if due else set()
     for raw in due:
         entry = raw.decode(errors="replace")
+        if entry in waiting:
+            next_at = now + settings().tick_seconds
+            connection.zadd(Scheduler.scheduled_jobs_key, {raw: next_at}, xx=True)
+            continue
         try:
             scheduler.enqueue_job(JsonJob.fetch(entry, connection=connection))
         except RedisError:

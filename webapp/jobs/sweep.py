@@ -7,8 +7,8 @@ from typing import Any
 from webapp import clock
 from webapp.application import settings
 from webapp.calcom.client import CalcomClient, CallRecord
-from webapp.calcom.errors import NotFound, Postponed
-from webapp.calcom.payloads import Account
+from webapp.calcom.errors import NotFound, Postponed, Unavailable
+from webapp.calcom.payloads import Account, Booking
 from webapp.extensions import db
 from webapp.jobs.verification import patience, plan_look
 from webapp.logs import sync_log
@@ -145,13 +145,19 @@ class Sweep:
             return self._end_listing(run, is_truncated=is_cut_off)
         read = read_by_start if run.has_window else read_by_change
         page = read(self._client, run.event_type_ids, run.checkpoint, clock.now())
-        findings = self._record_page(run, page)
-        for appointment_id, uid in findings.strays:
-            self._look_at_stray(run, appointment_id, uid)
+        strays = self._record_page(run, page, has_seen_strays=False)
+        if strays:
+            # Before the page's checkpoint: should this job die now, the next reads the page again.
+            for appointment_id, uid in strays:
+                self._look_at_stray(run, appointment_id, uid)
+            self._record_page(run, page, has_seen_strays=True)
         return None
 
-    def _record_page(self, run: RunFacts, page: Page) -> PageFindings:
-        """The page and its checkpoint, and after the last one the listing's end: all at once."""
+    def _record_page(
+        self, run: RunFacts, page: Page, *, has_seen_strays: bool
+    ) -> list[tuple[int, str]]:
+        """The page and its checkpoint, and after the last one the listing's end: all at once. Where
+        the page shows strays that are still to be looked at nothing is written: these are."""
         session, following = db.session(), page.next or run.checkpoint
         findings = record_page(
             session,
@@ -162,6 +168,9 @@ class Sweep:
             past_days=settings().verification_past_days,
             is_held=lambda: is_ours_suddenly_empty(session, run, _limits()),
         )
+        if findings.strays and not has_seen_strays:
+            session.rollback()
+            return findings.strays
         self._advance(
             run,
             findings,
@@ -174,7 +183,7 @@ class Sweep:
         if as_written is not None:
             self._end_listing(as_written, is_truncated=False)
         session.commit()
-        return findings
+        return []
 
     def _end_listing(self, run: RunFacts, *, is_truncated: bool) -> None:
         session = db.session()
@@ -198,21 +207,20 @@ class Sweep:
         """A booking with the key of an appointment that has another one: its successor, which the
         look finds, or a second one."""
         self._look_at(run, appointment_id)
+        findings = PageFindings()
         try:
             booking = self._client.get_booking(uid)
         except NotFound:
             return
+        except Unavailable:
+            # The next listing shows it again; waiting for this one could hold up all the others.
+            findings.errors = 1
+            booking = None
         current = self._load()
-        if booking.status not in LIVING or current is None:
+        if current is None or (booking is not None and booking.status not in LIVING):
             return
-        made = import_second_booking(
-            db.session(), appointment_id, booking, host=run.host, now=clock.now()
-        )
-        findings = PageFindings()
-        if isinstance(made, int):
-            findings.only_there = findings.flagged = 1
-        else:
-            findings.skipped[made] += 1
+        if booking is not None:
+            _import_second(appointment_id, booking, run.host, findings)
         self._advance(current, findings)
         db.session.commit()
 
@@ -315,6 +323,16 @@ class Sweep:
         finish_run(session, run.id, now=now, status=status, error_code=error_code)
         session.commit()
         sync_log().info("run_finished", run_id=run.id, scope=run.scope.value, status=status.value)
+
+
+def _import_second(
+    appointment_id: int, booking: Booking, host: str, findings: PageFindings
+) -> None:
+    made = import_second_booking(db.session(), appointment_id, booking, host=host, now=clock.now())
+    if isinstance(made, int):
+        findings.only_there = findings.flagged = 1
+    else:
+        findings.skipped[made] += 1
 
 
 def _alarm_of_account(run: RunFacts, account: Account) -> Alarm:

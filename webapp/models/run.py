@@ -204,6 +204,15 @@ def latest_slots(session: Session, tasks: Iterable[str]) -> dict[str, PeriodicSl
     return {row.task: row for row in rows}
 
 
+def running_run(session: Session) -> Run | None:
+    """The company's one run that isn't over; no other may begin."""
+    return session.scalar(
+        select(Run)
+        .where(Run.company_id == require_company_id(), Run.status == RunStatus.RUNNING)
+        .execution_options(populate_existing=True)
+    )
+
+
 def latest_run(session: Session) -> Run | None:
     """The company's newest run over a window; looks at what changed come every few minutes."""
     return session.scalar(

@@ -5,7 +5,9 @@
 
 A run checkpoints with every page, in the page's own transaction, so that a further job (or another
 worker, after a death) goes on where it stopped and nothing counts twice. The checkpoint is a
-compare-and-swap: a job that lost its lease to another can't write.
+compare-and-swap: a job that lost its lease to another can't write a page. While doubts and
+absences are settled the checkpoint stands still: two jobs there ask twice and count twice, but
+write the same. Nothing is written for a run that is over.
 """
 
 from dataclasses import dataclass
@@ -18,12 +20,14 @@ from sqlalchemy.orm import Session
 
 from webapp.models.appointment import Appointment
 from webapp.models.company import Company
-from webapp.models.run import Run, RunPhase, RunScope, RunStatus
+from webapp.models.run import Run, RunPhase, RunScope, RunStatus, running_run
 from webapp.models.service import Service
 from webapp.models.tenancy import require_company_id
 from webapp.sync.listing import Checkpoint
+from webapp.sync.sightings import forget_sightings
 
 RUN_LEASE = timedelta(seconds=60)
+BY_PEOPLE = frozenset({RunScope.REQUESTED, RunScope.IMPORT})
 FIRST_DELTA = timedelta(days=1)
 """How far a company's first look at changes goes back; what is older, the sweep sees."""
 
@@ -95,7 +99,13 @@ def start_run(
     slot: str | None = None,
     is_trusted: bool = False,
 ) -> int | None:
-    """Begin a run; None where one of this company is running already (the database decides)."""
+    """Begin a run; None where one of this company is running already (the database decides).
+
+    A person's goes ahead of a look at changes: that one ends, what it has compared holds, and the
+    next reads the rest, for its watermark hasn't moved.
+    """
+    if scope in BY_PEOPLE:
+        _end_look_at_changes(session, now=now, user_id=user_id)
     values = {
         "company_id": require_company_id(),
         "scope": scope,
@@ -106,6 +116,23 @@ def start_run(
         "is_trusted": is_trusted,
     }
     return session.scalar(insert(Run).values(values).on_conflict_do_nothing().returning(Run.id))
+
+
+def _end_look_at_changes(session: Session, *, now: datetime, user_id: int | None) -> None:
+    """Whoever works on it finds it over at the next checkpoint. Sightings go first, as at every
+    end: two orders would be a deadlock."""
+    found = running_run(session)
+    if found is None or found.scope is not RunScope.DELTA:
+        return
+    forget_sightings(session, found.id)
+    _write(
+        session,
+        found.id,
+        status=RunStatus.STOPPED,
+        finished_at=now,
+        stop_requested_at=now,
+        stop_requested_by_user_id=user_id,
+    )
 
 
 def take_run(session: Session, run_id: int, *, now: datetime) -> bool:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from flask import Blueprint, flash, render_template, request, url_for
+from flask import Blueprint, abort, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
@@ -12,13 +12,13 @@ from webapp import clock
 from webapp.extensions import db
 from webapp.jobs.queues import enqueue_run
 from webapp.models.appointment import Appointment
-from webapp.models.incident import Incident
-from webapp.models.run import Run
+from webapp.models.incident import Incident, IncidentCause
+from webapp.models.run import Run, running_run
 from webapp.models.tenancy import require_company_id
 from webapp.models.user import User
 from webapp.sync.incidents import Settled, flag_them, run_again
 from webapp.views import htmx
-from webapp.views.access import acting, find_or_404, require_person
+from webapp.views.access import find_or_404, require_person, settlers_only
 from webapp.views.pages import render_page
 from webapp.views.paging import Cursor, behind, fetch_page, parse_cursor
 from webapp.views.words import gettext as _
@@ -49,30 +49,45 @@ def show(incident_id: int) -> ResponseReturnValue:
         run=_run_of(incident),
         sample=_sample(incident),
         settled_by=_name(incident.settled_by_user_id),
+        may_flag=may_flag(incident),
     )
 
 
 @blueprint.post("/<int:incident_id>/runs")
-@acting
+@settlers_only
 def run(incident_id: int) -> ResponseReturnValue:
     """The first way out: look anew, with the brake on."""
-    return _leave(incident_id, run_again)
+    return _leave(find_or_404(Incident, incident_id), run_again)
 
 
 @blueprint.get("/<int:incident_id>/flaggings")
-@acting
+@settlers_only
 def confirm_flagging(incident_id: int) -> ResponseReturnValue:
-    incident = find_or_404(Incident, incident_id)
+    incident = _find_to_flag(incident_id)
     if htmx.is_htmx():
         return render_template("incidents/_flaggings.html", incident=incident)
     return render_page("incidents/confirm.html", incident=incident)
 
 
 @blueprint.post("/<int:incident_id>/flaggings")
-@acting
+@settlers_only
 def flag(incident_id: int) -> ResponseReturnValue:
     """The second way out: I have looked."""
-    return _leave(incident_id, flag_them)
+    return _leave(_find_to_flag(incident_id), flag_them)
+
+
+def _find_to_flag(incident_id: int) -> Incident:
+    """Another account becomes the company's by this: that is its connection, an admin's."""
+    incident = find_or_404(Incident, incident_id)
+    if not may_flag(incident):
+        abort(403)
+    return incident
+
+
+def may_flag(incident: Incident) -> bool:
+    is_account = incident.evidence.get("cause") == IncidentCause.OTHER_ACCOUNT
+    person = require_person()
+    return person.is_admin if is_account else person.may_settle
 
 
 class WayOut(Protocol):
@@ -81,19 +96,24 @@ class WayOut(Protocol):
     ) -> Settled | None: ...
 
 
-def _leave(incident_id: int, way_out: WayOut) -> ResponseReturnValue:
-    find_or_404(Incident, incident_id)
+def _leave(incident: Incident, way_out: WayOut) -> ResponseReturnValue:
     person = require_person()
-    settled = way_out(db.session(), incident_id, now=clock.now(), user_id=person.id)
+    settled = way_out(db.session(), incident.id, now=clock.now(), user_id=person.id)
     db.session.commit()
     if settled is None:
-        flash(
-            _("Nothing was started: it is settled already, or a verification is running."), "info"
-        )
-        return htmx.see_other(url_for(".show", incident_id=incident_id))
+        return _say_why_not(incident)
     enqueue_run(person.company_id, settled.run_id)
     flash(_("Verification started."), "success")
     return htmx.see_other(url_for("runs.show", run_id=settled.run_id))
+
+
+def _say_why_not(incident: Incident) -> ResponseReturnValue:
+    running = running_run(db.session())
+    if incident.is_open and running is not None:
+        flash(_("Nothing was started: this verification is running."), "info")
+        return htmx.see_other(url_for("runs.show", run_id=running.id))
+    flash(_("Nothing was started: this incident is settled already."), "info")
+    return htmx.see_other(url_for(".show", incident_id=incident.id))
 
 
 def _run_of(incident: Incident) -> Run | None:

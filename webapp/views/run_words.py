@@ -47,6 +47,7 @@ SKIPS: dict[str, LazyString] = {
     "not_due": _l("nothing to be said of it now"),
     "not_live": _l("cancelled on Cal.com, and nobody here knew it"),
     "not_our_service": _l("not one of your services"),
+    "older_than_base": _l("Cal.com showed an older state than the one agreed on"),
     "on_its_way": _l("a change is on its way to Cal.com"),
     "truncated": _l("the listing was cut short"),
     "unknown_status": _l("Cal.com names a status that is not known"),
