@@ -88,7 +88,7 @@ def test_a_new_company_is_led_to_its_first_appointments(
     page.get_by_role("button", name="Speichern und testen").click()
     expect(page.get_by_label("Massage")).to_be_checked()
     page.locator("form", has=page.get_by_label("Massage")).get_by_role("button").click()
-    page.get_by_role("button", name="Auf Cal.com eintragen").click()
+    page.get_by_role("button", name="In Cal.com eintragen").click()
     page.get_by_role("button", name="Buchungen übernehmen").click()
     expect(page.get_by_text("2 Buchungen wurden übernommen.")).to_be_visible(timeout=60_000)
 
