@@ -157,6 +157,7 @@ def test_a_company_that_breaks_a_tick_costs_no_other_its_slot(
         return begin_if_due(session, task, now)
 
     assert company.id < other_company.id
+    make_appointment(other_company)
     monkeypatch.setattr(schedule, "begin_if_due", break_off)
 
     schedule.tick("verification")

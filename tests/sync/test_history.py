@@ -55,7 +55,7 @@ def test_a_try_that_failed_while_a_newer_wish_waited_is_said_with_its_reason(
 def tries(desk: Desk, engine: Flask, appointment_id: int) -> list[str]:
     """What the timeline says of each try at a change, oldest first."""
     with engine.test_request_context("/"), as_company(desk.company.id):
-        entries = timeline_entries(db.session(), appointment_id)
+        entries = timeline_entries(db.session(), appointment_id).entries
         marks = TRIES.values()
         return [" ".join(each.sentences) for each in reversed(entries) if each.mark in marks]
 
