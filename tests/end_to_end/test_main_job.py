@@ -66,7 +66,6 @@ def test_the_doctor_finds_the_demo_sound(demo: RunningDemo) -> None:
 
 def test_an_appointment_goes_all_the_way(demo: RunningDemo, admin: Person) -> None:
     email = f"e2e{time.time_ns()}@example.org"
-    badge = admin.badge()
     booked = admin.book(far_ahead(1), email=email)
     assert within(10, lambda: is_synced(demo, booked)), demo.appointment(booked)
     [booking] = bookings_of(demo, email)
@@ -87,17 +86,29 @@ def test_an_appointment_goes_all_the_way(demo: RunningDemo, admin: Person) -> No
     lost = admin.book(far_ahead(3), email=email)
     assert within(10, lambda: is_synced(demo, lost))
     time.sleep(1.5)  # the demo's grace period after a write
-    demo.cal.vanish(str(demo.appointment(lost)[2]))
-    admin.press(f"/appointments/{lost}/verifications", on=f"/appointments/{lost}")
-    assert within(10, lambda: demo.appointment(lost)[0] == "orphaned_local")
-    finding = admin.finding_of(lost)
-    assert finding is not None
-    assert admin.badge() == badge + 1
+    with demo.between_runs():
+        admin.press("/notifications/readings", on="/notifications")
+        assert admin.badge() == 0
+        demo.cal.vanish(str(demo.appointment(lost)[2]))
+        admin.press(f"/appointments/{lost}/verifications", on=f"/appointments/{lost}")
+        assert within(10, lambda: demo.appointment(lost)[0] == "orphaned_local")
+        finding = admin.finding_of(lost)
+        assert finding is not None
+        assert admin.badge() == 1
 
-    admin.press(f"/reviews/{finding}/pushes", on=f"/reviews/{finding}/pushes")
-    assert within(10, lambda: is_synced(demo, lost))
-    assert admin.finding_of(lost) is None
-    assert admin.badge() == badge
+        admin.press(f"/reviews/{finding}/pushes", on=f"/reviews/{finding}/pushes")
+        assert within(10, lambda: is_synced(demo, lost))
+        assert admin.finding_of(lost) is None
+        assert admin.badge() == open_folds(demo), "a fold of many stays for the others in it"
+
+
+def open_folds(demo: RunningDemo) -> int:
+    """Where so many of the sample data's appointments are missing that one item stands for all."""
+    [number] = demo.ask(
+        "SELECT count(DISTINCT type) FROM notifications WHERE company_id = 1 AND closed_at IS NULL"
+        " AND subject = 'many' AND type = 'orphaned_local'"
+    )
+    return int(str(number))
 
 
 @pytest.mark.long
