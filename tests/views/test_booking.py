@@ -166,6 +166,8 @@ def test_an_erased_customer_is_neither_offered_nor_booked_for(
     fragment = at_manager.get("/appointments/new/customers?q=%2312", htmx=True).text
     values = [each.attributes["value"] for each in find(fragment, "input", name="customer")]
     assert values == ["new"]
+    assert at_manager.get(f"/appointments/new?customer={gone}").status_code == 404
+    assert at_manager.get(f"/appointments/new?customer={gone}&q=erika").status_code == 404
     answer = at_manager.post("/appointments", _form(company, customer=str(gone)))
     assert answer.status_code == 404
 

@@ -167,9 +167,7 @@ def _prefilled() -> dict[str, str]:
         "day": day if parse_day(day) else "",
         "time": at if parse_time(at) else "",
         "service": str(find_or_404(Service, id_or_404(service)).id) if service else "",
-        "customer": "new"
-        if customer == "new"
-        else str(find_or_404(Customer, id_or_404(customer)).id),
+        "customer": customer if customer == "new" else str(_on_file_or_404(customer).id),
     }
 
 
